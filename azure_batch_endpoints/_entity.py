@@ -1,0 +1,240 @@
+"""What endpoints, deployments, computes and jobs share: one frozen snapshot swapped whole, identity, repr, waiting.
+
+Properties of an entity never send a request; ``refresh`` reads again, and ``repr`` shows how old the snapshot is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from typing_extensions import Self
+
+from azure_batch_endpoints import _render
+from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, pauses
+from azure_batch_endpoints.errors import (
+    InvalidInputError,
+    NotFoundError,
+    OperationFailedError,
+    TransportError,
+    WaitTimeoutError,
+)
+from azure_batch_endpoints.states import ProvisioningState
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints._workspace import Workspace
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Snapshot(Generic[_T]):
+    """One answer of the service, read.
+
+    Attributes:
+        body: the typed body.
+        raw: the JSON as it came.
+        fetched_at: when, aware UTC.
+    """
+
+    body: _T
+    raw: Mapping[str, Any]
+    fetched_at: datetime
+
+    @classmethod
+    def take(cls, read: Callable[[object], _T], data: object) -> Self:
+        """Read a decoded JSON answer."""
+        raw = data if isinstance(data, dict) else {}
+        try:
+            body = read(raw)
+        except ValueError as error:
+            name = raw.get("id") or raw.get("name") or "the service"
+            raise TransportError(
+                f"The answer about '{name}' has a shape that this version cannot read. Is there a newer version? "
+                f"The service may have done what was asked. ({' '.join(str(error).split())[:300]})"
+            ) from error
+        return cls(body, MappingProxyType(raw), datetime.now(timezone.utc))
+
+    def with_body(self, body: _T) -> Self:
+        """Return this answer with a body that was completed from elsewhere."""
+        return replace(self, body=body)
+
+
+class Entity(Generic[_T]):
+    """A live thing of the workspace."""
+
+    _noun = "resource"
+
+    def __init__(self, workspace: Workspace, snapshot: Snapshot[_T]) -> None:
+        self._workspace = workspace
+        self._snapshot = snapshot
+
+    @property
+    def id(self) -> str:
+        """ARM id."""
+        return str(self._snapshot.raw.get("id") or "")
+
+    @property
+    def name(self) -> str:
+        """Name."""
+        return str(self._snapshot.raw.get("name") or "")
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The service's answer as it came; read-only."""
+        return self._snapshot.raw
+
+    @property
+    def fetched_at(self) -> datetime:
+        """When the service was last asked, aware UTC."""
+        return self._snapshot.fetched_at
+
+    def _rows(self) -> list[tuple[str, object]]:
+        """What ``repr``, the notebook and the command line show, top to bottom."""
+        return [("name", self.name)]
+
+    def __repr__(self) -> str:
+        values = [_render.text(value) for _, value in self._rows()]
+        return f"{type(self).__name__}({values[0]!r}, {', '.join([*values[1:2], _render.age(self.fetched_at)])})"
+
+    def _repr_html_(self) -> str:
+        return _render.card(type(self).__name__, [*self._rows(), ("as of", _render.age(self.fetched_at))])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entity) and type(self) is type(other) and self.id.lower() == other.id.lower()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id.lower()))
+
+
+class Provisioned(Entity[_T], ABC):
+    """An entity the service makes, changes and removes in operations that take a while."""
+
+    _operation: Operation | None = None
+
+    @property
+    def provisioning_state(self) -> ProvisioningState:
+        """State when last asked."""
+        inside = self._snapshot.raw.get("properties")
+        return ProvisioningState(inside.get("provisioningState") if isinstance(inside, dict) else None)
+
+    @abstractmethod
+    def _url(self) -> str:
+        """Return the path of its management route."""
+
+    @abstractmethod
+    def _read(self, data: object) -> Snapshot[_T]:
+        """Read the kind's own body."""
+
+    def _called(self) -> str:
+        return f"{self._noun} '{self.name}'"
+
+    def refresh(self) -> Self:
+        """Ask the service again (1 request).
+
+        Returns:
+            this object, refreshed.
+
+        Raises:
+            NotFoundError: it is gone.
+        """
+        return self._refresh(None)
+
+    def _refresh(self, deadline: Deadline | None) -> Self:
+        answer = self._workspace.send("GET", self._url(), action=f"read {self._called()}", deadline=deadline)
+        self._snapshot = self._read(answer.body)
+        return self
+
+    def wait(self, *, timeout: float | None = None) -> Self:
+        """Wait until the service is done with it.
+
+        Args:
+            timeout: seconds; None: as long as it takes.
+
+        Returns:
+            this object, refreshed.
+
+        Raises:
+            OperationFailedError: it ended Failed or Canceled.
+            WaitTimeoutError: the time was over; the service goes on.
+        """
+        deadline = Deadline(self._workspace.session.clock, timeout)
+        try:
+            if self._operation is not None:
+                body = self._operation.wait(timeout)
+                self._operation = None
+                self._snapshot = self._read(body) if body else self._snapshot
+            self._settle(deadline)
+        except OperationEnded as ended:
+            self._operation = None
+            self._refresh_if_there()
+            raise OperationFailedError(self._failure(ended.status, ended.message), self) from ended
+        except DeadlinePassed as passed:
+            raise WaitTimeoutError(self._still(timeout), self) from passed
+        if self.provisioning_state in (ProvisioningState.FAILED, ProvisioningState.CANCELED):
+            raise OperationFailedError(self._failure(self.provisioning_state.value, None), self)
+        return self
+
+    def _settle(self, deadline: Deadline) -> None:
+        longest = 0.5 if self._workspace.session.is_local else 10.0
+        for pause in pauses(self._workspace.session.first_pause, longest):
+            if self.provisioning_state.is_terminal or not self._says_state():
+                return
+            deadline.sleep(pause)
+            self._refresh(deadline)
+
+    def _says_state(self) -> bool:
+        """Whether the answer names a state at all; one that names none is ready."""
+        inside = self._snapshot.raw.get("properties")
+        return isinstance(inside, dict) and bool(inside.get("provisioningState"))
+
+    def _refresh_if_there(self) -> None:
+        try:
+            self.refresh()
+        except NotFoundError:
+            return
+
+    def _failure(self, status: str, message: str | None) -> str:
+        reason = message or "the service gave no reason"
+        return f"The {self._called()} ended {status}: {reason.rstrip('.')}. Change what it names and create it again."
+
+    def _still(self, timeout: float | None) -> str:
+        state = self.provisioning_state.value
+        return f"The {self._called()} is still {state} after {timeout:g} s. It goes on; wait() again or refresh()."
+
+    def _begun(self, answer: Answer, action: str) -> Self:
+        """Remember the operation behind an answer and show what the answer says already."""
+        self._operation = Operation.start(self._workspace.session, answer, action=action)
+        if isinstance(answer.body, dict):
+            self._snapshot = self._read(answer.body)
+        return self
+
+    def _remove(self, *, wait: bool, timeout: float | None, params: Mapping[str, str] | None = None) -> None:
+        action = f"delete {self._called()}"
+        answer = self._workspace.send("DELETE", self._url(), action=action, params=params)
+        operation = Operation.start(self._workspace.session, answer, action=action)
+        if not wait:
+            return
+        try:
+            operation.wait(timeout)
+        except OperationEnded as ended:
+            raise OperationFailedError(self._failure(ended.status, ended.message), self) from ended
+        except DeadlinePassed as passed:
+            text = f"The {self._called()} is still being deleted after {timeout:g} s. It goes on."
+            raise WaitTimeoutError(text, self) from passed
+
+
+def name_of(value: str | Entity[Any], noun: str) -> str:
+    """Return the name of an entity or the name itself.
+
+    Raises:
+        InvalidInputError: it is neither, or the name is empty.
+    """
+    name = value.name if isinstance(value, Entity) else value
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f"{name!r} is not the name of a {noun}. Pass its name or the object.")
+    return name

@@ -1,0 +1,327 @@
+"""One way to the service: build a request, send it through the azure-core pipeline, judge the answer.
+
+Every request of the package but the transfers of ``_storage`` leaves here, and every exception of azure-core ends here.
+What is sent, and where to, is decided elsewhere (``_wire``).
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from types import MappingProxyType, TracebackType
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.pipeline import Pipeline, PipelineResponse
+from azure.core.pipeline import transport as azure_transport
+from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest, HttpResponse
+from azure.core.utils import case_insensitive_dict
+from typing_extensions import Self
+
+from azure_batch_endpoints._http.clock import Clock, Deadline
+from azure_batch_endpoints._http.failures import no_answer, not_signed_in
+from azure_batch_endpoints._http.policies import (
+    CONNECTION_TIMEOUT,
+    READ_TIMEOUT,
+    REPEATABLE,
+    AudiencePolicy,
+    Hosts,
+    NoToken,
+    SparingRetryPolicy,
+    TimeLimitPolicy,
+    check_url,
+    is_loopback,
+    logging_policy,
+)
+from azure_batch_endpoints._version import __version__
+from azure_batch_endpoints.errors import TransportError, from_response
+
+# Where the public and the two sovereign clouds keep Azure Machine Learning: discovery and data plane, scoring, studio.
+AZURE_ML_DOMAINS = ("ml.azure.com", "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
+SUCCESS = (200, 201, 202, 204)
+
+Param = str | int | bool | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer that was expected, already read. Its repr shows no content: answers can carry keys."""
+
+    method: str
+    """Method of the request it answers."""
+    url: str = field(repr=False)
+    """Address of the request, with its query."""
+    status: int
+    """HTTP status."""
+    headers: Mapping[str, str] = field(repr=False)
+    """Headers; names in any case; read only."""
+    body: object = field(repr=False)
+    """Decoded JSON; None for an empty body and for the JSON text ``null`` (what DELETE and cancel answer)."""
+    retry_after: float | None = None
+    """Seconds after which the service wants to be asked again, or None."""
+
+
+class Session:
+    """A connection to one workspace's service; safe to share between threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credential: TokenCredential | None,
+        scopes: Mapping[str, str],
+        *,
+        domains: Sequence[str] = AZURE_ML_DOMAINS,
+        clock: Clock | None = None,
+        transport: HttpTransport[HttpRequest, HttpResponse] | None = None,
+    ) -> None:
+        """Prepare; nothing is sent and no connection is opened.
+
+        Args:
+            base_url: scheme, host and port of the management service, cloud or local.
+            credential: gives the bearer tokens; None sends none.
+            scopes: OAuth scope by audience name, e.g. ``{"management": "https://management.azure.com/.default"}``.
+            domains: DNS suffixes under which :meth:`allow` believes the service; see there.
+            clock: for tests.
+            transport: azure-core transport; None makes a ``RequestsTransport`` when the first request leaves. The
+                session closes it. It must bear ``connection_timeout``, ``read_timeout`` and ``stream`` as keywords.
+
+        Raises:
+            TransportError: ``base_url`` is not https and not this machine.
+        """
+        self.base_url = base_url.rstrip("/")
+        self.clock = clock or Clock()
+        self.is_local = is_loopback(urlsplit(self.base_url).hostname or "")
+        self.first_pause = 0.05 if self.is_local else 0.5
+        self._hosts = Hosts(self.base_url, domains)
+        self._retry = SparingRetryPolicy(self.clock, backoff=0.05 if self.is_local else 0.8)
+        self._audiences = AudiencePolicy(credential, scopes)
+        self._transport = transport
+        self._pipeline: Pipeline[HttpRequest, HttpResponse] | None = None
+        self._closed = False
+        self._lock = Lock()
+
+    def allow(self, url: str) -> None:
+        """Let credentials go to the host of ``url``, which the workspace itself named (discovery, scoring URI).
+
+        Raises:
+            TransportError: the host is outside the known domains (for a local service: outside this machine), or the
+                URL is not https. Nothing was sent.
+        """
+        self._hosts.allow(url)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        audience: str | None = "management",
+        expected: Collection[int] = SUCCESS,
+        retry_post: bool = False,
+        action: str,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        """Send one request and return the answer, read and decoded.
+
+        GET, HEAD, PUT and DELETE are repeated up to three times when the service is busy or the connection breaks.
+        POST and PATCH leave once, unless ``retry_post`` says that the service knows a repetition by its id.
+
+        Args:
+            method: HTTP method.
+            url: a path of the base URL beginning with ``/``, or an absolute address as the service gave it.
+            params: added to the query, quoted; None values are left out.
+            json: the body, or None for none.
+            headers: beside or instead of ``Accept: application/json``.
+            audience: key of the constructor's ``scopes``; None sends no credential, and then to any https host.
+            expected: the statuses that are not errors.
+            retry_post: the POST is safe to repeat.
+            action: continues "Could not …" in an error's text, with the user's own names.
+            deadline: time-outs and pauses are cut to it; None: no limit over all tries.
+
+        Raises:
+            ServiceError: the status is not in ``expected``.
+            TransportError: no usable answer came, or the host is not one to send to (then nothing was sent).
+            AuthenticationError: the credential gave no token (nothing was sent), or the service did not accept it.
+            DeadlinePassed: ``deadline`` came first.
+        """
+        request = HttpRequest(method, self._absolute(url, params), json=json, headers=_with_defaults(headers))
+        response = self._run(request, audience, action, stream=False, repeat=retry_post, deadline=deadline)
+        http = response.http_response
+        body = _decode(http, strict=http.status_code in expected, action=action)
+        self._judge(http, body, expected, action)
+        return Answer(
+            method=method,
+            url=request.url,
+            status=http.status_code,
+            headers=MappingProxyType(case_insensitive_dict(http.headers)),
+            body=body,
+            retry_after=self._retry.get_retry_after(response),
+        )
+
+    def stream_bytes(self, url: str, offset: int = 0, *, audience: str | None = None, action: str) -> Iterator[bytes]:
+        """Yield the content behind ``url`` from byte ``offset`` on, in chunks as they come.
+
+        Args:
+            url: usually pre-signed, and then sent without a credential to any https host.
+            offset: bytes to leave out at the beginning; a server that ignores ranges is cut here.
+            audience: see :meth:`send`.
+            action: see :meth:`send`.
+
+        Raises:
+            ServiceError: the service refused. An offset at or behind the end is no error: nothing is yielded.
+            TransportError: see :meth:`send`; also when the connection breaks midway.
+        """
+        # An empty blob answers a range with 416, and 200 when there is none (Azure Storage, recorded).
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        request = HttpRequest("GET", self._absolute(url, None), headers={"Accept-Encoding": "identity", **wanted})
+        http = self._run(request, audience, action, stream=True).http_response
+        try:
+            if http.status_code == 416:
+                return
+            if http.status_code not in (200, 206):
+                http.read()
+                self._judge(http, _decode(http, strict=False, action=action), (), action)
+            yield from _skip(http.iter_bytes(), offset if http.status_code == 200 else 0)
+        except AzureError as error:
+            raise no_answer(request, error, action) from error
+        finally:
+            http.close()
+
+    def get_bytes(self, url: str, offset: int = 0, *, audience: str | None = None, action: str) -> bytes:
+        """Return the content behind ``url`` from byte ``offset`` on; see :meth:`stream_bytes`."""
+        return b"".join(self.stream_bytes(url, offset, audience=audience, action=action))
+
+    def close(self) -> None:
+        """Close the transport and its connections; twice is fine."""
+        with self._lock:
+            self._closed = True
+            if self._transport is not None:
+                self._transport.close()
+
+    def __enter__(self) -> Self:
+        """Return this session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _absolute(self, url: str, params: Mapping[str, Param] | None) -> str:
+        address = self.base_url + url if url.startswith("/") else url
+        given = {name: _text(value) for name, value in (params or {}).items() if value is not None}
+        if not given:
+            return address
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(given, quote_via=quote, safe='$:')}"
+
+    def _run(
+        self,
+        request: HttpRequest,
+        audience: str | None,
+        action: str,
+        *,
+        stream: bool,
+        repeat: bool = False,
+        deadline: Deadline | None = None,
+    ) -> PipelineResponse[HttpRequest, HttpResponse]:
+        try:
+            check_url(request.url) if audience is None else self._hosts.check(request.url)
+        except TransportError as refusal:
+            raise TransportError(f"Could not {action}. {refusal}") from refusal
+        try:
+            return self._open(action).run(
+                request,
+                stream=stream,
+                audience=audience,
+                deadline=deadline,
+                retry_on_methods=REPEATABLE | {request.method} if repeat else REPEATABLE,
+            )
+        except (NoToken, ClientAuthenticationError) as error:
+            raise not_signed_in(error, action) from error
+        except AzureError as error:
+            if deadline is not None:
+                deadline.check()
+            raise no_answer(request, error, action) from error
+
+    def _open(self, action: str) -> Pipeline[HttpRequest, HttpResponse]:
+        with self._lock:
+            if self._closed:
+                raise TransportError(f"Could not {action}: the client is closed. Make a new one.")
+            if self._pipeline is None:
+                self._transport = self._transport or _requests_transport(own_machine=self.is_local)
+                self._transport.open()
+                self._pipeline = Pipeline(self._transport, self._policies())
+            return self._pipeline
+
+    def _policies(self) -> list[Any]:
+        return [
+            RequestIdPolicy(),
+            UserAgentPolicy(f"azure-batch-endpoints/{__version__}"),
+            self._retry,
+            TimeLimitPolicy(),
+            self._audiences,
+            logging_policy(),
+        ]
+
+    def _judge(self, http: HttpResponse, body: object, expected: Collection[int], action: str) -> None:
+        if http.status_code in expected:
+            return
+        if 300 <= http.status_code < 400:
+            target = urlsplit(urljoin(http.request.url, http.headers.get("Location", ""))).hostname
+            raise TransportError(
+                f"Could not {action}: the service answered with a redirect to '{target}', which is not followed. "
+                f"Check the address of the service; a proxy or a sign-in page may be in between."
+            )
+        raise from_response(http.status_code, http.headers, body, action=action)
+
+
+def _requests_transport(*, own_machine: bool) -> HttpTransport[HttpRequest, HttpResponse]:
+    # The attribute imports `requests` (0.1 s), which a client that sends nothing never needs. A proxy of the
+    # environment must not come between this machine and itself: it would be handed the token.
+    made: HttpTransport[HttpRequest, HttpResponse] = azure_transport.RequestsTransport(
+        connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT, use_env_settings=not own_machine
+    )
+    return made
+
+
+def _with_defaults(headers: Mapping[str, str] | None) -> MutableMapping[str, str]:
+    merged = case_insensitive_dict({"Accept": "application/json"})
+    merged.update(headers or {})
+    return merged
+
+
+def _text(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _decode(http: HttpResponse, *, strict: bool, action: str) -> object:
+    """Decode JSON; of an error also plain text."""
+    content = http.content
+    if not content.strip():
+        return None
+    try:
+        decoded: object = jsonlib.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        if not strict:
+            return content.decode("utf-8", errors="replace")
+        raise TransportError(
+            f"Could not {action}: '{urlsplit(http.request.url).hostname}' answered with something that is not JSON "
+            f"({http.content_type or 'no content type'}). A proxy or a sign-in page may be in between."
+        ) from error
+    return decoded
+
+
+def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        if chunk[count:]:
+            yield chunk[count:]
+        count = max(0, count - len(chunk))

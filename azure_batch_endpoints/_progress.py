@@ -1,0 +1,88 @@
+"""Progress bars on stderr, in a notebook or on a terminal. The one home of tqdm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints._storage.upload import UploadStep
+    from azure_batch_endpoints.items import JobProgress
+
+
+def wanted(asked: bool | None) -> bool:  # noqa: FBT001 (the user's own switch, passed on)
+    """Whether to draw: as asked, else when stderr is a terminal or this is a notebook."""
+    return asked if asked is not None else _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+@contextmanager
+def job_bar(name: str, *, show: bool) -> Iterator[Callable[[JobProgress | None, str], None]]:
+    """Draw a job's progress in input files; yields the function that takes progress and status."""
+    if not show:
+        yield _draw_nothing
+        return
+    bar = _tqdm()(desc=f"{name} ", unit=" files", file=sys.stderr, dynamic_ncols=True)
+
+    def update(progress: JobProgress | None, status: str) -> None:
+        bar.set_description_str(f"{name}: {status}", refresh=False)
+        if progress is not None:
+            if progress.items_total != bar.total:
+                bar.total = progress.items_total
+            bar.set_postfix_str(f"{progress.items_failed:,} failed" if progress.items_failed else "", refresh=False)
+            bar.n = progress.items_done
+        bar.refresh()
+
+    try:
+        yield update
+    finally:
+        bar.close()
+
+
+@contextmanager
+def upload_bar(*, show: bool) -> Iterator[Callable[[UploadStep], None] | None]:
+    """Draw uploads in bytes and files; yields what the upload reports to, or None when nothing is to be drawn."""
+    if not show:
+        yield None
+        return
+    bars: dict[str, Any] = {}
+
+    def update(step: UploadStep) -> None:
+        if step.name not in bars:
+            total = step.bytes_total
+            bars[step.name] = _tqdm()(
+                desc=f"Uploading {step.name}", total=total, unit="B", unit_scale=True, file=sys.stderr
+            )
+        bar = bars[step.name]
+        bar.set_postfix_str(f"{step.files_done:,} of {step.files_total:,} files", refresh=False)
+        bar.update(step.bytes_done - bar.n)  # draws ten times a second at most
+        if step.files_done == step.files_total and step.bytes_done >= step.bytes_total:
+            bar.close()
+
+    try:
+        yield update
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _draw_nothing(_progress: JobProgress | None, _status: str) -> None:
+    return
+
+
+def _tqdm() -> Any:  # noqa: ANN401 (two classes without a common base)
+    if _in_notebook() and find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as notebook_bar
+
+        return notebook_bar
+    from tqdm import tqdm
+
+    return tqdm
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,0 +1,47 @@
+"""Rows of plain values to text and HTML, the same rows for ``repr``, notebooks and the command line.
+
+The one home of Jinja2 (imported when first needed). Knows nothing of the entities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def age(moment: datetime) -> str:
+    """Return how long ago a time was, e.g. ``3 s ago``."""
+    seconds = max(0.0, (datetime.now(timezone.utc) - moment).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return f"{int(seconds)} s ago"
+
+
+def text(value: object) -> str:
+    """Return a value as a cell shows it; None as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(getattr(value, "value", value))
+
+
+def card(title: str, rows: Sequence[tuple[str, object]]) -> str:
+    """Return one thing as HTML: no script, no request, the notebook theme's own colours, every value escaped."""
+    shown = [(name, text(value)) for name, value in rows]
+    return str(_templates().get_template("card.html").render(title=title, rows=shown))
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    return Environment(loader=PackageLoader("azure_batch_endpoints._render"), autoescape=True)

@@ -1,0 +1,84 @@
+"""Data sets and local inputs: references to ids; local paths are uploaded and registered."""
+
+from __future__ import annotations
+
+from azure_batch_endpoints._spec_base import is_reference
+from azure_batch_endpoints._storage.hashing import LocalTree, scan
+from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
+from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id
+from azure_batch_endpoints._wire import convert
+from azure_batch_endpoints._wire.models import AssetBody
+from azure_batch_endpoints._wire.uris import asset_name, datastore_uri
+from azure_batch_endpoints._workspace import Workspace
+from azure_batch_endpoints.errors import LocalPathError
+from azure_batch_endpoints.inputs import Input, parse
+from azure_batch_endpoints.specs import DatasetSpec
+
+
+def dataset_uri(workspace: Workspace, given: Input) -> Input:
+    """Return a data set input by the id of a version; asks only for the latest one.
+
+    Raises:
+        NotFoundError: there is no version of that name.
+    """
+    reference = given.value if asset_name(given.value) else str(given)
+    return Input("dataset", referred_id(workspace, "data", reference))
+
+
+def upload_input(workspace: Workspace, given: Input, *, progress: Progress | None = None) -> Input:
+    """Upload a local input unless it is there, register it under a name made of its content, and return its URI.
+
+    Raises:
+        LocalPathError: it does not exist or is empty; nothing was sent.
+        UploadError: a file could not be uploaded.
+    """
+    tree = scan(given.value)
+    folder = upload_folder(tree)
+    name = anonymous_name(f"{folder}/{tree.name}")
+    uri = _send(workspace, tree, Destination(workspace.container(), folder, name, "1"), progress)
+    body = convert.data_body(DatasetSpec(name=name, path=uri), uri, _kind(tree), anonymous=True)
+    put_version(workspace, "data", name, "1", body, action=f"register the input '{given.value}'")
+    return Input("folder" if tree.is_folder else "file", uri)
+
+
+def register_dataset(workspace: Workspace, spec: DatasetSpec, *, progress: Progress | None = None) -> AssetBody:
+    """Register a data set version; a local path is uploaded unless it is there. No version: the next number.
+
+    Raises:
+        LocalPathError: the path is not there, is empty, or is not of the type asked for; nothing was sent.
+    """
+    if isinstance(spec.path, str) and is_reference(spec.path):
+        uri, found = spec.path, "uri_file" if parse(spec.path).kind == "file" else "uri_folder"
+        version = _version(workspace, spec)
+    else:
+        tree = _tree(spec)
+        folder, found = upload_folder(tree), _kind(tree)
+        version = _version(workspace, spec)
+        uri = _send(workspace, tree, Destination(workspace.container(), folder, spec.name, version), progress)
+    body = convert.data_body(spec, uri, spec.type or found)
+    return put_version(workspace, "data", spec.name, version, body, action=f"register data set '{spec.name}:{version}'")
+
+
+def _version(workspace: Workspace, spec: DatasetSpec) -> str:
+    return spec.version or next_version(workspace, "data", spec.name)
+
+
+def _tree(spec: DatasetSpec) -> LocalTree:
+    tree = scan(spec.path, role=f"Data set '{spec.name}': path")
+    if spec.type is not None and spec.type != _kind(tree):
+        is_a = "folder" if tree.is_folder else "file"
+        raise LocalPathError(
+            f"Data set '{spec.name}': path '{spec.path}' is a {is_a}, but type is '{spec.type}'. "
+            f"Write type='{_kind(tree)}', or leave it out. Nothing was sent.",
+            path=tree.path,
+        )
+    return tree
+
+
+def _kind(tree: LocalTree) -> str:
+    return "uri_folder" if tree.is_folder else "uri_file"
+
+
+def _send(workspace: Workspace, tree: LocalTree, to: Destination, progress: Progress | None) -> str:
+    path = upload(tree, to, progress)
+    return datastore_uri(workspace.default_datastore, path) + ("/" if tree.is_folder else "")

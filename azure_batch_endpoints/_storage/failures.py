@@ -1,0 +1,87 @@
+"""What a storage account's refusals and silences are called in this package's words.
+
+The exceptions of azure-core end here; their texts are not passed on whole, for they can carry a signed URL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError, ServiceRequestError
+
+from azure_batch_endpoints.errors import LocalPathError, ServiceError, TransportError, from_response, redact
+
+_REMEDY = {
+    404: "Check the name and the path.",
+    409: "It exists already, or something else holds it.",
+    412: "Something else changed it meanwhile. Try again.",
+}
+_CODE = re.compile(r"ErrorCode:\s*(\w+)")
+
+
+@contextmanager
+def translated(host: str, action: str, *, secret_url: bool) -> Iterator[None]:
+    """Turn what azure-core raises inside the block into this package's errors.
+
+    Args:
+        host: host and port of the account, for the text.
+        action: continues "Could not …", with the user's own names.
+        secret_url: the URLs carry a signature, so the cause (whose text may show it) is not chained.
+
+    Raises:
+        ServiceError: the account answered with an error.
+        TransportError: it gave no usable answer.
+        LocalPathError: a local file could not be read or written.
+    """
+    try:
+        yield
+    except HttpResponseError as error:
+        raise _refused(error, action) if error.status_code else _silent(error, host, action) from _cause(
+            error, secret_url=secret_url
+        )
+    except AzureError as error:
+        raise _silent(error, host, action) from _cause(error, secret_url=secret_url)
+    except DeserializationError as error:  # no AzureError: a web server that answered with a page of its own
+        raise TransportError(
+            f"Could not {action}: '{host}' does not answer as a storage account. Check the address."
+        ) from _cause(error, secret_url=secret_url)
+    except OSError as error:
+        raise _local(error, action) from error
+
+
+def _cause(error: Exception, *, secret_url: bool) -> Exception | None:
+    return None if secret_url else error
+
+
+def _refused(error: HttpResponseError, action: str) -> ServiceError:
+    status = error.status_code or 0
+    text = str(error.message or "")
+    found = _CODE.search(text)
+    code = str(getattr(getattr(error, "error_code", None), "value", "")) or (found[1] if found else None)
+    said = " ".join(line for line in text.splitlines()[:1] if line.strip()).rstrip(".") or f"answered {status}"
+    message = f"{said}. {_REMEDY[status]}" if status in _REMEDY else said
+    headers = dict(getattr(error.response, "headers", None) or {})
+    # 412: a condition such as "only if there is none" did not hold; for callers the same as a conflict.
+    body = {"error": {"code": code or "", "message": redact(message)}}
+    return from_response(409 if status == 412 else status, headers, body, action=action)
+
+
+def _silent(error: AzureError, host: str, action: str) -> TransportError:
+    what = "could not be reached" if isinstance(error, ServiceRequestError) else "gave no whole answer"
+    if host.startswith(("127.", "localhost", "[::1]")):
+        remedy = "The local service seems to have ended. Start it again with BatchClient.local()."
+    else:
+        remedy = "Check the network, VPN and proxy (HTTPS_PROXY), then try again."
+    return TransportError(f"Could not {action}: the storage account at '{host}' {what}. {remedy}")
+
+
+def _local(error: OSError, action: str) -> Exception:
+    name = str(error.filename or "")
+    reason = error.strerror or type(error).__name__
+    return LocalPathError(
+        f"Could not {action}: the local file '{name}' failed ({reason}). Check its permissions and the disk's space.",
+        path=Path(name),
+    )

@@ -1,0 +1,301 @@
+"""Specs and inputs to bodies, and bodies to specs. Nothing else converts; every request body is built here.
+
+Used by the client to send and by the local service to read; both run on the same pairs in ``tests/contract``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from azure_batch_endpoints._wire import models, scalars, uris
+from azure_batch_endpoints.errors import InvalidInputError
+from azure_batch_endpoints.inputs import Input
+from azure_batch_endpoints.specs import (
+    ComputeSpec,
+    DatasetSpec,
+    DeploymentSpec,
+    EndpointSpec,
+    EnvironmentSpec,
+    ModelSpec,
+    RetrySettings,
+    RunSettings,
+)
+
+_OUTPUT_ACTION = {"append_row": "AppendRow", "summary_only": "SummaryOnly"}
+_COMPUTE_TYPE = {"amlcompute": "AmlCompute", "ray": "Ray"}
+_PRIORITY = {"dedicated": "Dedicated", "low_priority": "LowPriority"}
+JsonBody = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DeploymentAssets:
+    """What a deployment names, as ids of the workspace.
+
+    Attributes:
+        model_id: model version.
+        code_id: code version, or None.
+        environment_id: environment version, or None.
+        compute_id: compute.
+    """
+
+    model_id: str
+    code_id: str | None
+    environment_id: str | None
+    compute_id: str
+
+
+@dataclass(frozen=True)
+class JobOverrides:
+    """What one job asks for beside its inputs; None: the deployment's own value.
+
+    Attributes:
+        name: the job's name, chosen by the client.
+        output_uri: folder that takes the output, or None for the service's own place.
+        output_file_name: name of the merged file.
+        settings: any of ``mini_batch_size``, ``instance_count``, ``max_concurrency_per_instance``,
+            ``error_threshold``, ``logging_level``.
+        retry_settings: tries and time limit.
+        experiment_name: experiment.
+        tags: tags of the job.
+    """
+
+    name: str | None = None
+    output_uri: str | None = None
+    output_file_name: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    retry_settings: RetrySettings | None = None
+    experiment_name: str | None = None
+    tags: Mapping[str, str] | None = None
+
+
+def _present(**values: object) -> JsonBody:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def endpoint_body(spec: EndpointSpec, location: str, *, properties: Mapping[str, str] | None = None) -> JsonBody:
+    """Return the body that creates or replaces an endpoint."""
+    inner = _present(authMode="aadToken", description=spec.description, properties=dict(properties or {}))
+    if spec.default_deployment is not None:
+        inner["defaults"] = {"deploymentName": spec.default_deployment}
+    return {"location": location, "tags": dict(spec.tags), "properties": inner}
+
+
+def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: str) -> JsonBody:
+    """Return the body that creates or replaces a deployment."""
+    settings = spec.settings
+    inner = _present(
+        description=spec.description,
+        model={"referenceType": "Id", "assetId": assets.model_id},
+        environmentId=assets.environment_id,
+        compute=assets.compute_id,
+        resources={"instanceCount": settings.instance_count, "properties": {}},
+        miniBatchSize=settings.mini_batch_size,
+        maxConcurrencyPerInstance=settings.max_concurrency_per_instance,
+        outputAction=_OUTPUT_ACTION[settings.output_action],
+        outputFileName=settings.output_file_name,
+        errorThreshold=settings.error_threshold,
+        loggingLevel=settings.logging_level,
+        retrySettings=retry_body(settings.retry_settings),
+        environmentVariables=dict(settings.environment_variables),
+        properties={},
+    )
+    if assets.code_id is not None:
+        inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": spec.scoring_script}
+    return {"location": location, "tags": dict(spec.tags), "properties": inner}
+
+
+def retry_body(retry: RetrySettings) -> JsonBody:
+    """Return ``retrySettings``."""
+    return {"maxRetries": retry.max_retries, "timeout": scalars.duration_to_wire(retry.timeout)}
+
+
+def settings_from(properties: models.DeploymentProperties) -> RunSettings:
+    """Return a deployment's settings; what the body leaves out takes the service's defaults.
+
+    Raises:
+        SpecError: a value is out of range.
+    """
+    given = _present(
+        mini_batch_size=properties.mini_batch_size,
+        max_concurrency_per_instance=properties.max_concurrency_per_instance,
+        instance_count=properties.resources.instance_count if properties.resources else None,
+        error_threshold=properties.error_threshold,
+        output_action=_snake(properties.output_action),
+        output_file_name=properties.output_file_name,
+        logging_level=properties.logging_level,
+        environment_variables=properties.environment_variables,
+        retry_settings=retry_from(properties.retry_settings),
+    )
+    return RunSettings(**given)
+
+
+def retry_from(retry: models.Retry | None, base: RetrySettings | None = None) -> RetrySettings:
+    """Return retry settings; what the body leaves out comes from ``base``, else from the service's defaults."""
+    base = base or RetrySettings()
+    if retry is None:
+        return base
+    return RetrySettings(
+        max_retries=base.max_retries if retry.max_retries is None else retry.max_retries,
+        timeout=base.timeout if retry.timeout is None else scalars.duration_from_wire(retry.timeout),
+    )
+
+
+def job_settings_from(job: models.BatchJobProperties, base: RunSettings) -> RunSettings:
+    """Return the settings of one job: the deployment's, with the job's overrides laid over them.
+
+    Raises:
+        SpecError: a value is out of range.
+    """
+    file_name = job.output_file_name
+    over = _present(
+        mini_batch_size=job.mini_batch_size,
+        max_concurrency_per_instance=job.max_concurrency_per_instance,
+        instance_count=job.compute.instance_count if job.compute else None,
+        error_threshold=job.error_threshold,
+        output_file_name=file_name,
+        logging_level=job.logging_level,
+        retry_settings=retry_from(job.retry_settings, base.retry_settings),
+    )
+    return RunSettings(**{name: over.get(name, getattr(base, name)) for name in RunSettings.model_fields})
+
+
+def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
+    """Return what a deployment is, as the spec that would make it again (assets as ids)."""
+    properties = body.properties
+    code = properties.code_configuration
+    # Not checked again: the service allows names that this package would not give.
+    return DeploymentSpec.model_construct(
+        name=body.name or "",
+        model=(properties.model.asset_id if properties.model else None) or "",
+        code=code.code_id if code else None,
+        scoring_script=code.scoring_script if code else None,
+        environment=properties.environment_id,
+        compute=properties.compute or "",
+        settings=settings_from(properties),
+        description=properties.description,
+        tags=body.tags or {},
+    )
+
+
+def model_body(spec: ModelSpec, uri: str, model_type: str, *, anonymous: bool = False) -> JsonBody:
+    """Return the body that registers a model version."""
+    return _asset(spec.description, spec.tags, anonymous, {"modelType": model_type, "modelUri": uri})
+
+
+def code_body(uri: str, sha256: str) -> JsonBody:
+    """Return the body that registers code; its hash is how it is found again (``hashVersion`` 202208)."""
+    inner = {"codeUri": uri, "isAnonymous": True, "isArchived": False}
+    return {"properties": {**inner, "properties": {"hash_sha256": sha256, "hash_version": "202208"}}}
+
+
+def environment_body(spec: EnvironmentSpec, conda: str | None, *, anonymous: bool = False) -> JsonBody:
+    """Return the body that registers an environment version; ``conda`` is the text of its conda file."""
+    return _asset(spec.description, spec.tags, anonymous, _present(image=spec.image, condaFile=conda))
+
+
+def data_body(spec: DatasetSpec, uri: str, data_type: str, *, anonymous: bool = False) -> JsonBody:
+    """Return the body that registers a data set version."""
+    return _asset(spec.description, spec.tags, anonymous, {"dataType": data_type, "dataUri": uri})
+
+
+def _asset(description: str | None, tags: Mapping[str, str], anonymous: bool, own: JsonBody) -> JsonBody:  # noqa: FBT001 (private)
+    common = {"isAnonymous": anonymous, "isArchived": False, "tags": dict(tags), "properties": {}}
+    return {"properties": {**_present(description=description), **common, **own}}
+
+
+def compute_body(spec: ComputeSpec, location: str) -> JsonBody:
+    """Return the body that creates or changes a compute."""
+    scale = {
+        "minNodeCount": spec.min_instances,
+        "maxNodeCount": spec.max_instances,
+        "nodeIdleTimeBeforeScaleDown": scalars.duration_to_wire(spec.idle_time_before_scale_down),
+    }
+    inner = {"osType": "Linux", "vmSize": spec.size, "vmPriority": _PRIORITY[spec.tier], "scaleSettings": scale}
+    if spec.address is not None:
+        inner["address"] = spec.address
+    properties = _present(computeType=_COMPUTE_TYPE[spec.type], description=spec.description, properties=inner)
+    return {"location": location, "tags": dict(spec.tags), "properties": properties}
+
+
+def job_body(inputs: Mapping[str, Input], overrides: JobOverrides, *, api_version: str, datastores: str) -> JsonBody:
+    """Return the body of an invoke in the form of the api-version (2021-10-01 knows ``dataset`` only).
+
+    Args:
+        inputs: by name; local paths are uploaded by now.
+        overrides: what the job asks for beside its inputs.
+        api_version: version the client works with.
+        datastores: id of the workspace's datastores; the form of 2021 names the output's store by its id.
+
+    Raises:
+        InvalidInputError: 2021-10-01 takes exactly one input.
+    """
+    settings = dict(overrides.settings)
+    instance_count = settings.pop("instance_count", None)
+    inner = _present(
+        name=overrides.name,
+        tags=dict(overrides.tags) if overrides.tags else None,
+        properties={"experimentName": overrides.experiment_name} if overrides.experiment_name else None,
+        compute={"instanceCount": instance_count} if instance_count is not None else None,
+        retrySettings=retry_body(overrides.retry_settings) if overrides.retry_settings else None,
+        **{_camel(name): value for name, value in settings.items()},
+    )
+    old = api_version < "2022-05-01"
+    data = _job_data_2021(inputs, overrides, datastores) if old else _job_data(inputs, overrides)
+    return {"properties": {**data, **inner}}
+
+
+def _job_data(inputs: Mapping[str, Input], overrides: JobOverrides) -> JsonBody:
+    data = _present(
+        inputData={name: _job_input(one) for name, one in inputs.items()}, outputFileName=overrides.output_file_name
+    )
+    if overrides.output_uri is not None:
+        # A model deployment takes one output of type UriFile: the folder and the file name in one URI.
+        name = overrides.output_file_name or "predictions.csv"
+        data["outputData"] = {
+            "score": {"jobOutputType": "UriFile", "uri": f"{overrides.output_uri.rstrip('/')}/{name}"}
+        }
+    return data
+
+
+def _job_input(one: Input) -> JsonBody:
+    if one.kind == "literal":
+        return {"jobInputType": "Literal", "value": one.value}
+    return {"jobInputType": "UriFile" if one.kind == "file" else "UriFolder", "uri": one.value}
+
+
+def _job_data_2021(inputs: Mapping[str, Input], overrides: JobOverrides, datastores: str) -> JsonBody:
+    if len(inputs) != 1:
+        raise InvalidInputError(
+            f"The api-version 2021-10-01 takes exactly one input, not {len(inputs)}. Use a later api_version."
+        )
+    (one,) = inputs.values()
+    if one.kind == "dataset":
+        dataset = {"dataInputType": "DatasetId", "datasetId": one.value}
+    else:
+        dataset = {"dataInputType": "DataUrl", "path": one.value}
+    data = _present(dataset=dataset, outputFileName=overrides.output_file_name)
+    if overrides.output_uri is not None:
+        place = uris.storage_place(overrides.output_uri)
+        store, path = (place.datastore, place.path) if place else (None, "")
+        data["outputDataset"] = {"datastoreId": f"{datastores}/{store}", "path": path.strip("/")}
+    return data
+
+
+def conda_text(conda: Mapping[str, Any]) -> str:
+    """Return a conda mapping as text; JSON is YAML too, and what the service itself answers with."""
+    return json.dumps(conda, indent=2, sort_keys=False)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def _snake(word: str | None) -> str | None:
+    """``AppendRow`` and ``append_row`` both give ``append_row``."""
+    if word is None or "_" in word:
+        return word
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in word).lstrip("_")

@@ -1,0 +1,98 @@
+"""One view of a job, whichever of its two bodies it came in: the scoring URI's answer or the management route's.
+
+The two name the same things differently (``interactionEndpoints`` and ``services``, inner ``name`` and
+``displayName``), and ``inputs`` and ``outputs`` are null on the older stack.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from azure_batch_endpoints._wire import models, routes, scalars
+from azure_batch_endpoints.states import JobStatus
+
+_OWNER = re.compile(r"/batchEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<deployment>[^/]+)/jobs/", re.IGNORECASE)
+_SUBMISSION = re.compile(r"^Pipeline submission for endpoint: (?P<endpoint>[^,]+), deployment: (?P<deployment>.+?)\.?$")
+_DEPLOYMENT_TAG = "azureml.deploymentname"
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What the client shows of a job."""
+
+    name: str
+    status: JobStatus
+    endpoint: str
+    deployment: str | None
+    display_name: str | None
+    created_at: datetime | None
+    studio_url: str | None
+    progress: Mapping[str, Any] | None
+    error: str | None
+    output_uri: str | None
+    output_file_name: str | None
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def job_view(raw: object) -> JobView:
+    """Read either body of a job; unknown and missing fields are fine."""
+    job = models.JobBody.read(raw)
+    inside = job.properties
+    extra = inside.model_extra or {}
+    kept = inside.properties or {}
+    tags = {**(job.tags or {}), **(inside.tags or {})}
+    owner = _OWNER.search(job.id or "") or _SUBMISSION.match(inside.description or "")
+    parameters = _object(kept.get("azureml.parameters")) or {}
+    return JobView(
+        name=job.name or "",
+        status=JobStatus(inside.status),
+        endpoint=owner["endpoint"] if owner else inside.experiment_name or "",
+        deployment=tags.get(_DEPLOYMENT_TAG) or (owner["deployment"] if owner else None),
+        display_name=inside.display_name or extra.get("name"),
+        created_at=scalars.time_from_wire(job.system_data.created_at if job.system_data else None),
+        studio_url=_studio(inside.services or extra.get("interactionEndpoints")),
+        progress=_object(kept.get(routes.PROGRESS_PROPERTY)),
+        error=kept.get(routes.ERROR_PROPERTY) or None,
+        output_uri=_output(inside.outputs or extra.get("outputData")),
+        output_file_name=parameters.get("append_row_file_name") or extra.get("outputFileName"),
+        rows=_row_formats(_json(kept.get(routes.ROWS_PROPERTY), {})),
+        tags=tags,
+    )
+
+
+def _json(text: str | None, otherwise: Any) -> Any:  # noqa: ANN401 (JSON of any shape)
+    try:
+        return json.loads(text) if text else otherwise
+    except ValueError:
+        return otherwise
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
+    found = _json(text, None)
+    return found if isinstance(found, dict) else None
+
+
+def _row_formats(found: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 (JSON of any shape)
+    if isinstance(found, list):
+        return found
+    return [found] if isinstance(found, dict) and found.get("kind") in ("list", "dataframe") else []
+
+
+def _studio(services: object) -> str | None:
+    studio = services.get("Studio") if isinstance(services, dict) else None
+    return studio.get("endpoint") if isinstance(studio, dict) else None
+
+
+def _output(outputs: object) -> str | None:
+    score = outputs.get("score") if isinstance(outputs, dict) else None
+    uri = score.get("uri") if isinstance(score, dict) else None
+    if not isinstance(score, dict) or not uri:
+        return None
+    is_file = str(score.get("jobOutputType", "")).replace("_", "").lower() == "urifile"
+    return str(uri).rsplit("/", 1)[0] + "/" if is_file else str(uri)

@@ -1,0 +1,182 @@
+"""Static findings about a deployment before anything is sent: paths, scoring script. Reads files; runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from azure_batch_endpoints._spec_base import is_reference
+from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ScoringScriptError
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints.specs import DeploymentSpec, ModelSpec
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is, or may be, wrong."""
+
+    severity: Literal["error", "warning"]
+    """``error``: it cannot work."""
+    message: str
+    """What, and what to do."""
+    path: Path | None = None
+    """File it is about."""
+    line: int | None = None
+    """Line in it, from 1."""
+
+
+def check(spec: DeploymentSpec) -> list[Finding]:
+    """Look for mistakes in a deployment; see :meth:`DeploymentSpec.check`."""
+    model = _model_path(spec.model)
+    found = [] if model is None or model.exists() else [Finding("error", _missing("model", model), model)]
+    if spec.code is None:
+        local_custom = model is not None and model.exists() and not is_mlflow(model)
+        if local_custom:
+            text = (
+                f"The model '{model}' is no MLflow folder (it has no file 'MLmodel'), so it needs a scoring script. "
+                "Give code and scoring_script."
+            )
+            found.append(Finding("error", text, model))
+        return found
+    if is_reference(spec.code):
+        return found
+    return found + check_script(Path(spec.code), spec.scoring_script or "")
+
+
+def require_script(spec: DeploymentSpec, *, otherwise: str = "was not created") -> None:
+    """Refuse a deployment that cannot work, before anything is uploaded.
+
+    Args:
+        spec: the deployment.
+        otherwise: what becomes of the deployment, as it continues "The deployment 'blue' …".
+
+    Raises:
+        LocalPathError: model, code folder or the script in it does not exist.
+        ScoringScriptError: syntax error, or no ``init`` or ``run``.
+        InvalidInputError: no script, and the model is no MLflow folder.
+    """
+    first = next((one for one in check(spec) if one.severity == "error"), None)
+    if first is None:
+        return
+    text = f"{first.message} The deployment '{spec.name}' {otherwise}; nothing was uploaded."
+    path = first.path or Path()
+    script = None if spec.code is None else Path(spec.code) / (spec.scoring_script or "")
+    if path == script and path.is_file():
+        raise ScoringScriptError(text, path=path, line=first.line)
+    if path.exists() and spec.code is None:
+        raise InvalidInputError(text)
+    raise LocalPathError(text, path=path)
+
+
+def is_mlflow(path: Path) -> bool:
+    """Whether a folder holds an MLflow model."""
+    return (path / "MLmodel").is_file()
+
+
+def check_script(code: Path, script: str) -> list[Finding]:
+    """Look at a scoring script: it exists, parses, defines ``init()`` and ``run(mini_batch)`` and returns rows."""
+    if not code.is_dir():
+        text = f"The code '{code}' is a file. Give the folder it is in as code." if code.is_file() else ""
+        return [Finding("error", text or _missing("code folder", code), code)]
+    path = code / script
+    if not path.is_file():
+        others = ", ".join(f"'{one.name}'" for one in sorted(code.glob("*.py"))[:5]) or "no Python file"
+        text = f"The scoring script '{script}' is not in '{code}' (it has: {others}). Correct scoring_script."
+        return [Finding("error", text, path)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a script that Python would complain about but run
+            tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        return [Finding("error", f"SyntaxError, {reason}.", path, getattr(error, "lineno", None))]
+    return _check_functions(tree, path)
+
+
+def _missing(what: str, path: Path) -> str:
+    siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    remedy = f"Did you mean '{path.with_name(near[0])}'?" if near else "Correct the path."
+    return f"The {what} '{path}' does not exist (looked in '{Path.cwd()}'). {remedy}"
+
+
+def _check_functions(tree: ast.Module, path: Path) -> list[Finding]:
+    own = _own_nodes(tree)
+    functions = {one.name: one for one in own if isinstance(one, _FUNCTIONS)}
+    names = set(functions) | _imported_or_assigned(own)
+    found = [
+        Finding("error", f"The scoring script has no function {signature}. Define it.", path)
+        for name, signature in (("init", "init()"), ("run", "run(mini_batch)"))
+        if name not in names and not _star_import(own)
+    ]
+    run = functions.get("run")
+    return found + (_check_run(run, path) if run is not None else [])
+
+
+def _check_run(run: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> list[Finding]:
+    own = list(_own_nodes(run))
+    arguments = [one.arg for one in (*run.args.posonlyargs, *run.args.args)]
+    returns = [one for one in own if isinstance(one, ast.Return) and not _is_none(one.value)]
+    yields = next((one for one in own if isinstance(one, ast.Yield | ast.YieldFrom)), None)
+    rows = "return a list or a DataFrame with one row a file that was scored"
+    if not arguments and run.args.vararg is None:
+        return [Finding("error", "run() takes no argument; it must take the mini-batch.", path, run.lineno)]
+    if isinstance(run, ast.AsyncFunctionDef):
+        return [Finding("error", f"run() is async; it must be a plain function and {rows}.", path, run.lineno)]
+    if yields is not None:
+        return [Finding("error", f"run() is a generator (it yields); it must {rows}.", path, yields.lineno)]
+    if not returns and not any(isinstance(one, ast.Raise) for one in own):
+        return [Finding("error", f"run() returns nothing; it must {rows}.", path, run.lineno)]
+    return _check_online(run, own, arguments, path)
+
+
+def _check_online(run: ast.FunctionDef, own: list[ast.AST], arguments: list[str], path: Path) -> list[Finding]:
+    loads = any(
+        isinstance(one, ast.Call) and ast.unparse(one.func) == "json.loads" and ast.unparse(one.args[0]) in arguments
+        for one in own
+        if not isinstance(one, ast.Call) or one.args
+    )
+    if not loads:
+        return []
+    text = f"run({arguments[0]}) parses JSON as for an online endpoint; a batch script gets a list of file paths."
+    return [Finding("warning", text, path, run.lineno)]
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _own_nodes(function: ast.AST) -> list[ast.AST]:
+    """Every node of a function or module, without those of functions and classes inside it."""
+    found: list[ast.AST] = []
+    for child in ast.iter_child_nodes(function):
+        found.append(child)
+        if not isinstance(child, (*_FUNCTIONS, ast.Lambda, ast.ClassDef)):
+            found.extend(_own_nodes(child))
+    return found
+
+
+def _imported_or_assigned(nodes: list[ast.AST]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def _star_import(nodes: list[ast.AST]) -> bool:
+    return any(isinstance(one, ast.ImportFrom) and one.names[0].name == "*" for one in nodes)
+
+
+def _model_path(model: str | Path | ModelSpec) -> Path | None:
+    path = model if isinstance(model, str | Path) else model.path
+    return None if is_reference(path) else Path(path)

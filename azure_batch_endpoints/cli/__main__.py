@@ -1,0 +1,58 @@
+"""``abe``, and ``python -m azure_batch_endpoints.cli``: puts the nouns together."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from click.exceptions import Exit
+
+from azure_batch_endpoints._version import __version__
+from azure_batch_endpoints.cli.asset import asset_groups
+from azure_batch_endpoints.cli.compute import compute_group
+from azure_batch_endpoints.cli.deployment import deployment_group
+from azure_batch_endpoints.cli.endpoint import endpoint_group
+from azure_batch_endpoints.cli.job import job_group
+from azure_batch_endpoints.cli.local import local_group
+from azure_batch_endpoints.cli.workspace import FAILED
+
+
+class _App(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        """Keep click's exit code for a wrong command line, 2, apart from that of a failed job."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            raise Exit(FAILED) from error
+
+
+@click.group(
+    "abe",
+    cls=_App,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 120,
+        "color": False if os.environ.get("NO_COLOR") else None,
+    },
+)
+@click.version_option(__version__, package_name="azure-batch-endpoints")
+def app() -> None:
+    """Azure Machine Learning batch endpoints, on this machine or in Azure.
+
+    Answers go to stdout, words and hints to stderr. Exit codes: 1 an error, 2 the job failed or was cancelled, 3 the
+    time to wait was over, 130 Ctrl-C.
+    """
+
+
+for _group in (endpoint_group, deployment_group, job_group, *asset_groups, compute_group, local_group):
+    app.add_command(_group)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="abe")
+
+
+if __name__ == "__main__":
+    main()

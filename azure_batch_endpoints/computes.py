@@ -1,0 +1,109 @@
+"""A compute, where jobs run, and the collection of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from azure_batch_endpoints._entity import Provisioned, Snapshot
+from azure_batch_endpoints._http import paged
+from azure_batch_endpoints._wire import convert, models
+
+if TYPE_CHECKING:
+    from azure.core.paging import ItemPaged
+
+    from azure_batch_endpoints._workspace import Workspace
+    from azure_batch_endpoints.specs import ComputeSpec
+
+
+class Compute(Provisioned[models.ComputeBody]):
+    """Nodes that score."""
+
+    _noun = "compute"
+
+    @property
+    def type(self) -> str:
+        """``amlcompute`` or ``ray``, in the service's word lower-cased."""
+        return (self._snapshot.body.properties.compute_type or "").lower()
+
+    @property
+    def min_instances(self) -> int:
+        """Nodes that are always kept."""
+        scale = self._scale()
+        return (scale.min_node_count if scale else None) or 0
+
+    @property
+    def max_instances(self) -> int:
+        """Nodes at most."""
+        scale = self._scale()
+        return (scale.max_node_count if scale else None) or 0
+
+    def _scale(self) -> models.ScaleSettings | None:
+        inner = self._snapshot.body.properties.properties
+        return inner.scale_settings if inner else None
+
+    def _url(self) -> str:
+        return self._workspace.path.compute(self.name)
+
+    def _read(self, data: object) -> Snapshot[models.ComputeBody]:
+        return Snapshot.take(models.ComputeBody.read, data)
+
+    def _rows(self) -> list[tuple[str, object]]:
+        nodes = f"{self.min_instances} to {self.max_instances}"
+        return [("name", self.name), ("state", self.provisioning_state), ("type", self.type), ("nodes", nodes)]
+
+
+class Computes:
+    """The computes of the workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def create(self, spec: ComputeSpec, /, *, wait: bool = True, timeout: float | None = None) -> Compute:
+        """Create a compute, or change the one of that name.
+
+        Args:
+            spec: what it is.
+            wait: False returns at once, the compute still ``Creating``; its ``wait()`` goes on.
+            timeout: seconds to wait; None: as long as it takes.
+
+        Raises:
+            OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
+        """
+        action = f"create compute '{spec.name}'"
+        body = convert.compute_body(spec, self._workspace.location)
+        answer = self._workspace.send("PUT", self._workspace.path.compute(spec.name), json=body, action=action)
+        made = self._made(answer.body)._begun(answer, action)
+        return made.wait(timeout=timeout) if wait else made
+
+    def get(self, name: str, /) -> Compute:
+        """Return a compute by its name (1 request).
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        return self._made(
+            self._workspace.send("GET", self._workspace.path.compute(name), action=f"read compute '{name}'").body
+        )
+
+    def list(self) -> ItemPaged[Compute]:
+        """List the computes; asks page by page."""
+        session, path = self._workspace.session, self._workspace.path
+        return paged(session, path.computes(), self._made, params=self._workspace.params, action="list computes")
+
+    def delete(self, name: str, /, *, wait: bool = True, timeout: float | None = None) -> None:
+        """Delete a compute (2 requests and the operation's).
+
+        Args:
+            name: its name.
+            wait: False returns when the service has accepted it.
+            timeout: seconds to wait; None: as long as it takes.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        params: Mapping[str, str] = {"underlyingResourceAction": "Delete"}
+        self.get(name)._remove(wait=wait, timeout=timeout, params=params)
+
+    def _made(self, body: object) -> Compute:
+        return Compute(self._workspace, Snapshot.take(models.ComputeBody.read, body))

@@ -1,0 +1,230 @@
+"""A batch deployment and the collection of an endpoint's deployments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from azure_batch_endpoints import _progress, checks
+from azure_batch_endpoints._entity import Provisioned, Snapshot
+from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, paged
+from azure_batch_endpoints._storage import assets
+from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints.errors import InvalidInputError, OperationFailedError, WaitTimeoutError
+from azure_batch_endpoints.jobs import Job, list_jobs
+from azure_batch_endpoints.specs import DeploymentSpec, RunSettings
+
+if TYPE_CHECKING:
+    from azure.core.paging import ItemPaged
+
+    from azure_batch_endpoints._workspace import Workspace
+
+
+class BatchDeployment(Provisioned[models.DeploymentBody]):
+    """Model, scoring script, environment, compute and settings behind an endpoint."""
+
+    _noun = "deployment"
+
+    def __init__(self, workspace: Workspace, endpoint_name: str, snapshot: Snapshot[models.DeploymentBody]) -> None:
+        super().__init__(workspace, snapshot)
+        self.endpoint_name = endpoint_name
+        """Endpoint it belongs to."""
+
+    @property
+    def spec(self) -> DeploymentSpec:
+        """What it is, as the spec that would make it again; assets as ids of the workspace."""
+        return convert.deployment_spec(self._snapshot.body)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Tags."""
+        return self._snapshot.body.tags or {}
+
+    def update(
+        self,
+        spec: DeploymentSpec | None = None,
+        /,
+        *,
+        settings: RunSettings | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+    ) -> Self:
+        """Replace what it is; jobs in flight finish on what they started with.
+
+        Args:
+            spec: the new whole; its name must be this deployment's. None keeps what is there.
+            settings: new settings, over those of ``spec``.
+            description: new description.
+            tags: new tags, all of them.
+            wait: False returns at once; :meth:`wait` goes on.
+            timeout: seconds to wait; None: as long as it takes.
+
+        Returns:
+            this object, refreshed.
+
+        Raises:
+            InvalidInputError: nothing to change, or the spec's name is another.
+            OperationFailedError: the service could not do it. WaitTimeoutError: the time was over.
+        """
+        changes = {"settings": settings, "description": description, "tags": tags}
+        given = {name: value for name, value in changes.items() if value is not None}
+        if spec is None and not given:
+            raise InvalidInputError(
+                f"Deployment '{self.name}': nothing to update. Pass a spec, settings, description or tags."
+            )
+        if spec is not None and spec.name != self.name:
+            raise InvalidInputError(
+                f"The spec is of deployment '{spec.name}', not '{self.name}'. Create it with deployments.create()."
+            )
+        if spec is not None:
+            checks.require_script(spec, otherwise="stays as it is")
+        base = self.refresh().spec if spec is None else spec
+        wanted = base.model_copy(update=given)
+        answer = _put(self._workspace, self.endpoint_name, wanted)
+        self._begun(answer, f"update deployment '{self.name}'")
+        return self.wait(timeout=timeout) if wait else self
+
+    def delete(self, *, wait: bool = True, timeout: float | None = None) -> None:
+        """Delete it; its jobs and their results stay.
+
+        Args:
+            wait: False returns when the service has accepted it.
+            timeout: seconds to wait; None: as long as it takes.
+        """
+        self._remove(wait=wait, timeout=timeout)
+
+    def list_jobs(self) -> ItemPaged[Job]:
+        """List its jobs; asks page by page."""
+        return list_jobs(self._workspace, self.endpoint_name, self.name)
+
+    def _make_default(self, deadline: Deadline) -> None:
+        action = f"make deployment '{self.name}' the default of endpoint '{self.endpoint_name}'"
+        answer = put_default(self._workspace, self.endpoint_name, self.name)
+        left = deadline.remaining()
+        try:
+            Operation.start(self._workspace.session, answer, action=action).wait(None if math.isinf(left) else left)
+        except OperationEnded as ended:
+            reason = (ended.message or "the service gave no reason").rstrip(".")
+            raise OperationFailedError(f"Could not {action}: {reason}. It was created.", self) from ended
+        except DeadlinePassed as passed:
+            raise WaitTimeoutError(
+                f"The time was over before the service could {action}. It goes on.", self
+            ) from passed
+
+    def _url(self) -> str:
+        return self._workspace.path.deployment(self.endpoint_name, self.name)
+
+    def _read(self, data: object) -> Snapshot[models.DeploymentBody]:
+        return Snapshot.take(models.DeploymentBody.read, data)
+
+    def _called(self) -> str:
+        return f"deployment '{self.name}' of endpoint '{self.endpoint_name}'"
+
+    def _rows(self) -> list[tuple[str, object]]:
+        inside = self._snapshot.body.properties
+        return [
+            ("name", self.name),
+            ("state", self.provisioning_state),
+            ("endpoint", self.endpoint_name),
+            ("model", inside.model.asset_id if inside.model else None),
+            ("scoring script", inside.code_configuration.scoring_script if inside.code_configuration else None),
+            ("compute", inside.compute),
+            ("mini-batch size", inside.mini_batch_size),
+            ("description", inside.description),
+            ("tags", dict(self.tags)),
+        ]
+
+
+class BatchDeployments:
+    """The deployments of one endpoint."""
+
+    def __init__(self, workspace: Workspace, endpoint_name: str) -> None:
+        self._workspace = workspace
+        self._endpoint_name = endpoint_name
+
+    def create(
+        self, spec: DeploymentSpec, /, *, set_default: bool = False, wait: bool = True, timeout: float | None = None
+    ) -> BatchDeployment:
+        """Create a deployment, or replace the one of that name.
+
+        Local model and code are uploaded unless the workspace has them already, and registered; the spec stays as it
+        is. Creating never makes it the default unless asked.
+
+        Args:
+            spec: what it is.
+            set_default: make it the endpoint's default once it is ready (waits for it).
+            wait: False returns at once, the deployment still ``Updating``; its ``wait()`` goes on.
+            timeout: seconds to wait for the service, uploads not counted; None: as long as it takes.
+
+        Raises:
+            LocalPathError: model or code is not there. ScoringScriptError: the script cannot work. Nothing was sent.
+            NotFoundError: the endpoint, or an asset named, does not exist.
+            OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
+        """
+        checks.require_script(spec)
+        answer = _put(self._workspace, self._endpoint_name, spec)
+        deadline = Deadline(self._workspace.session.clock, timeout)
+        made = BatchDeployment(
+            self._workspace, self._endpoint_name, Snapshot.take(models.DeploymentBody.read, answer.body)
+        )
+        made._begun(answer, f"create deployment '{spec.name}'")
+        if wait or set_default:
+            made.wait(timeout=timeout)
+        if set_default:
+            made._make_default(deadline)
+        return made
+
+    def get(self, name: str, /) -> BatchDeployment:
+        """Return a deployment by its name (1 request).
+
+        Raises:
+            NotFoundError: the endpoint has none of that name.
+        """
+        url = self._workspace.path.deployment(self._endpoint_name, name)
+        answer = self._workspace.send(
+            "GET", url, action=f"read deployment '{name}' of endpoint '{self._endpoint_name}'"
+        )
+        return self._made(answer.body)
+
+    def list(self) -> ItemPaged[BatchDeployment]:
+        """List the deployments; asks page by page."""
+        url = self._workspace.path.deployments(self._endpoint_name)
+        action = f"list the deployments of endpoint '{self._endpoint_name}'"
+        return paged(self._workspace.session, url, self._made, params=self._workspace.params, action=action)
+
+    def _made(self, body: object) -> BatchDeployment:
+        return BatchDeployment(self._workspace, self._endpoint_name, Snapshot.take(models.DeploymentBody.read, body))
+
+
+def put_default(workspace: Workspace, endpoint_name: str, deployment_name: str | None) -> Answer:
+    """Set an endpoint's default deployment: read the whole endpoint and put it back, as the official client does."""
+    url = workspace.path.endpoint(endpoint_name)
+    action = f"set the default deployment of endpoint '{endpoint_name}'"
+    body = models.EndpointBody.read(workspace.send("GET", url, action=action).body)
+    inside = body.properties
+    whole = {
+        "location": body.location or workspace.location,
+        "tags": dict(body.tags or {}),
+        "properties": {
+            "authMode": "aadToken",
+            "description": inside.description,
+            "properties": dict(inside.properties or {}),
+            "defaults": {"deploymentName": deployment_name},
+        },
+    }
+    return workspace.send("PUT", url, json=whole, action=action)
+
+
+def _put(workspace: Workspace, endpoint_name: str, spec: DeploymentSpec) -> Answer:
+    with _progress.upload_bar(show=_progress.wanted(None)) as draw:
+        ids = assets.resolve_deployment(workspace, spec, progress=draw)
+    body = convert.deployment_body(spec, ids, workspace.location)
+    url = workspace.path.deployment(endpoint_name, spec.name)
+    return workspace.send(
+        "PUT", url, json=body, action=f"create deployment '{spec.name}' of endpoint '{endpoint_name}'"
+    )

@@ -1,0 +1,90 @@
+"""What became of each input file, and how far a job is. Values only; asking the service is ``jobs``' matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ItemOutcome:
+    """What became of one input file."""
+
+    path: str
+    """Relative to the input folder."""
+    status: Literal["succeeded", "failed", "pending"]
+    """``pending`` until its mini-batch is finished."""
+    mini_batch: int
+    """Number of the mini-batch it belongs to, from 0."""
+    attempts: int
+    """Times ``run`` was called with it."""
+    worker: str | None
+    """Worker of the last try, e.g. ``process001``."""
+    seconds: float | None
+    """Seconds its mini-batch took on the last try."""
+    error_type: str | None
+    """Exception class of the script, or ``Timeout``, ``WorkerDied``, ``ShortReturn``, ``WrongReturnType``."""
+    error_message: str | None
+    """Text of that error."""
+    traceback: str | None
+    """The script's own traceback."""
+
+    @classmethod
+    def from_wire(cls, body: Mapping[str, Any]) -> ItemOutcome:
+        """Read an entry of the ledger route."""
+        return cls(
+            path=str(body.get("path", "")),
+            status=body.get("status", "pending"),
+            mini_batch=int(body.get("miniBatch", 0)),
+            attempts=int(body.get("attempts", 0)),
+            worker=body.get("worker"),
+            seconds=body.get("seconds"),
+            error_type=body.get("errorType"),
+            error_message=body.get("errorMessage"),
+            traceback=body.get("traceback"),
+        )
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is."""
+
+    done: int = 0
+    """Mini-batches finished, failed ones included."""
+    failed: int = 0
+    """Mini-batches given up after ``retry_settings.max_retries`` tries."""
+    total: int | None = None
+    """Mini-batches planned; None until the inputs are listed."""
+    items_done: int = 0
+    """Input files of finished mini-batches."""
+    items_failed: int = 0
+    """Input files that failed for good."""
+    items_total: int | None = None
+    """Input files; None until they are listed."""
+    items_per_second: float | None = None
+    """Rate lately, or None."""
+    eta: float | None = None
+    """Seconds to go at that rate, or None."""
+
+    @classmethod
+    def from_wire(cls, body: Mapping[str, Any]) -> JobProgress:
+        """Read the progress property of a job of the local service."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in body.items() if name in known})
+
+    def __str__(self) -> str:
+        """Return e.g. ``412 of 1,000 files, 18 failed``."""
+        total = "?" if self.items_total is None else f"{self.items_total:,}"
+        failed = f", {self.items_failed:,} failed" if self.items_failed else ""
+        return f"{self.items_done:,} of {total} files{failed}"
+
+
+def frame(outcomes: Iterable[ItemOutcome]) -> pd.DataFrame:
+    """Return outcomes as a table: a row an input file, a column an attribute of :class:`ItemOutcome`."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(one) for one in outcomes], columns=[one.name for one in fields(ItemOutcome)])

@@ -1,0 +1,5 @@
+"""Azurite as the blob store of the local service: found or installed, started, ended. Needs Node.js."""
+
+from azure_batch_endpoints.local.azurite.process import Azurite
+
+__all__ = ["Azurite"]

@@ -1,0 +1,104 @@
+"""Listing: pages of blobs and of containers, flat or by hierarchy, read from the index. No XML here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sqlite3
+from typing import NamedTuple
+
+from azure_batch_endpoints.local.blobstore import index
+from azure_batch_endpoints.local.blobstore.failures import BlobError
+from azure_batch_endpoints.local.blobstore.index import Blob, Container
+
+MAX_PAGE = 5000
+_FROM = "SELECT * FROM blobs WHERE container = ? AND name >= ? ORDER BY name LIMIT ?"
+_BETWEEN = "SELECT * FROM blobs WHERE container = ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
+
+
+class Page(NamedTuple):
+    """One page: blobs and (as text) the prefixes that stand for many, in order; the marker of the next, or ``""``."""
+
+    entries: list[Blob | str]
+    marker: str
+
+
+class Wanted(NamedTuple):
+    """Which blobs are asked for; ``delimiter`` is empty for a flat list, ``marker`` for the first page."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    marker: str = ""
+    limit: int = MAX_PAGE
+
+
+def blobs(connection: sqlite3.Connection, container: int, wanted: Wanted) -> Page:
+    """A page of a container's blobs."""
+    start = max(wanted.prefix, _name_of(wanted.marker))
+    end = index.name_after(wanted.prefix)
+    if not wanted.delimiter:
+        rows = _rows(connection, (container, start), end, wanted.limit + 1)
+        return Page(list(rows[: wanted.limit]), _marker_of(rows, wanted.limit))
+    return _by_hierarchy(connection, container, (start, end), wanted)
+
+
+def _by_hierarchy(connection: sqlite3.Connection, container: int, span: tuple[str, str | None], wanted: Wanted) -> Page:
+    entries: list[Blob | str] = []
+    cursor: str | None = span[0]
+    while cursor is not None:
+        batch = min(wanted.limit + 1 - len(entries), 200)
+        rows = _rows(connection, (container, cursor), span[1], batch)
+        for row in rows:
+            if cursor is None or row.name < cursor:  # inside a prefix that is listed already
+                continue
+            if len(entries) == wanted.limit:
+                return Page(entries, _marker(row.name))
+            entry, cursor = _entry(row, wanted)
+            entries.append(entry)
+        if len(rows) < batch:
+            break
+    return Page(entries, "")
+
+
+def _entry(row: Blob, wanted: Wanted) -> tuple[Blob | str, str | None]:
+    # What a row is listed as, and the least name that can follow it.
+    end = row.name.find(wanted.delimiter, len(wanted.prefix))
+    if end < 0:
+        return row, row.name + "\0"
+    common = row.name[: end + len(wanted.delimiter)]
+    return common, index.name_after(common)
+
+
+def containers(connection: sqlite3.Connection, wanted: Wanted) -> tuple[list[Container], str]:
+    """A page of the account's containers, and the marker of the next or ``""``."""
+    start = max(wanted.prefix, _name_of(wanted.marker))
+    end = index.name_after(wanted.prefix) or chr(0x10FFFF)
+    rows = connection.execute(
+        "SELECT id, name, version, metadata FROM containers WHERE name >= ? AND name < ? ORDER BY name LIMIT ?",
+        (start, end, wanted.limit + 1),
+    ).fetchall()
+    marker = _marker(rows[wanted.limit][1]) if len(rows) > wanted.limit else ""
+    return [Container(*row) for row in rows[: wanted.limit]], marker
+
+
+def _rows(connection: sqlite3.Connection, start: tuple[int, str], end: str | None, count: int) -> list[Blob]:
+    if end is None:
+        rows = connection.execute(_FROM, (*start, count))
+    else:
+        rows = connection.execute(_BETWEEN, (*start, end, count))
+    return list(map(Blob._make, rows))
+
+
+def _marker_of(rows: list[Blob], count: int) -> str:
+    return _marker(rows[count].name) if len(rows) > count else ""
+
+
+def _marker(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _name_of(marker: str) -> str:
+    try:
+        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise BlobError("InvalidQueryParameterValue", "The marker is not one this store gave.") from None

@@ -1,0 +1,169 @@
+"""A container of blobs as scoring needs it: list, find, fetch, upload.
+
+Two kinds: of the embedded store, used within the process, and of any account over HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from azure_batch_endpoints.errors import ConflictError, NotFoundError, ServiceError
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints._storage.blobs import BlobItem, Container
+    from azure_batch_endpoints.local.blobstore import BlobInfo, BlobStore
+    from azure_batch_endpoints.local.blobstore.failures import BlobError
+
+_SMALL = 64 * 1024
+"""Copying so few bytes costs no more than linking to them."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A blob.
+
+    Attributes:
+        name: full name in the container.
+        size: bytes.
+        mark: changes when the content does.
+        metadata: the headers kept with it.
+    """
+
+    name: str
+    size: int
+    mark: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Bucket(Protocol):
+    """A container; its errors are those of `errors`."""
+
+    @property
+    def url(self) -> str:
+        """Address without query."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the blobs below a prefix, by name."""
+        ...
+
+    def find(self, name: str) -> StoredFile | None:
+        """Return one blob, or None."""
+        ...
+
+    def fetch(self, name: str, dest: Path) -> None:
+        """Put a blob's content at a path that is free; its folder exists. The script may not damage the store by it."""
+        ...
+
+    def upload(self, name: str, path: Path, *, metadata: Mapping[str, str] | None = None, overwrite: bool) -> None:
+        """Make a blob of a file, in one step."""
+        ...
+
+
+class EmbeddedBucket:
+    """A container of the store in this process: nothing goes over HTTP, large files are linked to."""
+
+    def __init__(self, blobs: BlobStore, name: str, url: str) -> None:
+        self._blobs = blobs
+        self._name = name
+        self.url = url
+
+    def __repr__(self) -> str:
+        return f"EmbeddedBucket({self.url!r})"
+
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the blobs below a prefix, by name."""
+        with self._translated():
+            for blob in self._blobs.list(self._name, prefix):
+                yield _stored(blob)
+
+    def find(self, name: str) -> StoredFile | None:
+        """Return one blob, or None."""
+        blob = self._blobs.stat(self._name, name)
+        return None if blob is None else _stored(blob)
+
+    def fetch(self, name: str, dest: Path) -> None:
+        """Link or copy a blob's content to a path."""
+        with self._translated():
+            source = self._blobs.local_file(self._name, name)
+            if source is None or not _linked_or_copied(source, dest):
+                # An append blob has no file of its own, and a blob may be replaced while we look at it.
+                dest.write_bytes(self._blobs.read(self._name, name))
+
+    def upload(self, name: str, path: Path, *, metadata: Mapping[str, str] | None = None, overwrite: bool) -> None:
+        """Make a blob of a file, in one step."""
+        with self._translated():
+            self._blobs.put(self._name, name, path, metadata=dict(metadata or {}), overwrite=overwrite)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        from azure_batch_endpoints.local.blobstore.failures import BlobError
+
+        try:
+            yield
+        except BlobError as error:
+            raise _service_error(error, self._name) from error
+
+
+class RemoteBucket:
+    """A container of an account."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self.url = container.url
+
+    def __repr__(self) -> str:
+        return f"RemoteBucket({self.url!r})"
+
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the blobs below a prefix, by name."""
+        return map(_described, self._container.list(prefix))
+
+    def find(self, name: str) -> StoredFile | None:
+        """Return one blob, or None."""
+        found = self._container.find(name)
+        return None if found is None else _described(found)
+
+    def fetch(self, name: str, dest: Path) -> None:
+        """Download a blob to a path."""
+        self._container.download(name, dest)
+
+    def upload(self, name: str, path: Path, *, metadata: Mapping[str, str] | None = None, overwrite: bool) -> None:
+        """Make a blob of a file, in one step."""
+        self._container.upload(name, path, metadata=metadata, overwrite=overwrite)
+
+
+def _linked_or_copied(source: Path, dest: Path) -> bool:
+    """Give a content file a second name, or copy it where a link would let a script write into the store.
+
+    Content files are read-only, which root does not notice.
+    """
+    try:
+        if source.stat().st_size > _SMALL and os.geteuid() != 0:
+            with contextlib.suppress(OSError):  # another file system, or one without links
+                dest.hardlink_to(source)
+                return True
+        shutil.copyfile(source, dest)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _stored(blob: BlobInfo) -> StoredFile:
+    return StoredFile(blob.name, blob.size, blob.etag, blob.metadata)
+
+
+def _described(item: BlobItem) -> StoredFile:
+    mark = item.md5.hex() if item.md5 else f"{item.modified}"
+    return StoredFile(item.name, item.size, mark, item.metadata)
+
+
+def _service_error(error: BlobError, container: str) -> ServiceError:
+    kind = {404: NotFoundError, 409: ConflictError, 412: ConflictError}.get(error.status, ServiceError)
+    return kind(f"Container '{container}': {error}", status_code=error.status, code=error.code)

@@ -1,0 +1,69 @@
+"""What every handler is given: settings, state, blob store, addresses, and the queue of jobs.
+
+Here: values and one Protocol. Not here: how any of it came to be (``server``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from azure_batch_endpoints._wire.routes import WorkspacePath
+from azure_batch_endpoints.local.job import ServiceSettings, StoreAddress
+from azure_batch_endpoints.local.state import State
+
+_LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$", re.IGNORECASE)
+
+
+class JobQueue(Protocol):
+    """Where jobs go to be done; the scheduler."""
+
+    def submit(self, name: str) -> None:
+        """Take up the job of this name, which is in the state already; returns at once."""
+
+    def cancel(self, name: str) -> None:
+        """Stop the job of this name; it is CancelRequested or has ended when this returns. Twice is fine."""
+
+
+@dataclass(frozen=True)
+class ServiceContext:
+    """One running service.
+
+    Attributes:
+        settings: how it was started.
+        state: what it knows.
+        store: its blob store.
+        base_url: ``http://127.0.0.1:<port>``, without trailing slash.
+        token: what every request must bear. Secret.
+        workspace_id: GUID of its workspace; containers are named by it.
+        queue: where jobs go.
+    """
+
+    settings: ServiceSettings
+    state: State
+    store: StoreAddress
+    base_url: str
+    token: str = field(repr=False)
+    workspace_id: str
+    queue: JobQueue
+
+    @property
+    def workspace(self) -> WorkspacePath:
+        """Ids of the workspace."""
+        return self.settings.workspace
+
+    def current(self, uri: str) -> str:
+        """Return a URL into the service's own store with the port that the store has now.
+
+        Assets are registered by URL, and a store on this machine gets another port with each start. A loopback URL
+        whose first part is the store's account is the store's, whatever its port; every other URI comes back as it is.
+        """
+        parts = urlsplit(uri) if uri.lower().startswith("http") else None
+        if parts is None or not _LOOPBACK.match(parts.netloc) or self.settings.storage not in (None, "azurite"):
+            return uri
+        account, slash, rest = parts.path.lstrip("/").partition("/")
+        if account != self.store.account:
+            return uri
+        return self.store.endpoint + slash + rest + (f"?{parts.query}" if parts.query else "")

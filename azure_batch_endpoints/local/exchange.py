@@ -1,0 +1,218 @@
+"""A request as handlers see it, and the answer they return; both plain values, so handlers need no web framework.
+
+Here: reading lenient JSON and queries. Not here: routing (``app``), what an answer means (``handlers``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from urllib.parse import quote, urlencode
+
+from azure_batch_endpoints._wire.models import Body
+from azure_batch_endpoints._wire.routes import PROVIDER
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.faults import ServiceFault, bad_request
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_B = TypeVar("_B", bound=Body)
+WORKSPACE = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
+"""Template of the paths below a workspace."""
+REGION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/locations/{{region}}"
+"""Template of the paths of operations."""
+BODY_LIMIT = 8 * 1024 * 1024
+"""Bytes a request's body may have."""
+LENIENT_LIMIT = 64 * 1024
+"""Characters of a body that is read leniently when it is no strict JSON; the lenient parser is slow."""
+PAGE = 200
+"""Items in one answer of a list."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with a JSON body; ``empty`` makes one without.
+
+    Attributes:
+        body: JSON to send.
+        status: HTTP status.
+        headers: beside those that every answer has.
+        has_body: False: nothing is sent.
+    """
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    has_body: bool = True
+
+
+@dataclass(frozen=True)
+class FileReply:
+    """An answer with the text of a file, or the range of it that the request asks for.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    Attributes:
+        context: the service.
+        method: HTTP method.
+        path: decoded path as it came.
+        names: parts of the path, as the route names them.
+        query: by name in lower case.
+        headers: names in any case.
+        content: body.
+    """
+
+    context: ServiceContext
+    method: str
+    path: str
+    names: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def api_version(self) -> str:
+        """As the client asked for it; the present one when it did not."""
+        return self.query.get("api-version", "2023-10-01")
+
+    def json(self) -> dict[str, Any]:
+        """Return the body, a JSON object.
+
+        Strict JSON first; else comments, single quotes and trailing commas are tolerated as the real service does,
+        because the official samples send them.
+
+        Raises:
+            ServiceFault: 400, it is none.
+        """
+        try:
+            text = self.content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise bad_request("The body of the request is not UTF-8 text. Send a JSON object.") from error
+        body = _parse(text)
+        _refuse_half_characters(text, body)
+        if not isinstance(body, dict):
+            raise bad_request('The body of the request is not a JSON object. Send one, such as {"properties": {…}}.')
+        return body
+
+    def read(self, kind: type[_B]) -> _B:
+        """Return the body as a value of the wire.
+
+        Raises:
+            ServiceFault: 400, it has not that shape.
+        """
+        return read(kind, self.json())
+
+    def number(self, name: str, default: int, *, low: int, high: int) -> int:
+        """Return a whole number of the query, cut to ``low`` … ``high``.
+
+        Raises:
+            ServiceFault: 400, it is no number.
+        """
+        given = self.query.get(name)
+        if not given:
+            return default
+        if not given.isascii() or not given.isdigit() or len(given) > 18:
+            raise bad_request(f"'{name}={given}' of the request is not a whole number. Leave it out or correct it.")
+        return max(low, min(high, int(given)))
+
+    @property
+    def cursor(self) -> int | None:
+        """Where a list goes on: the number that the last ``nextLink`` carried, or None at its beginning."""
+        for name in ("$skip", "$skiptoken"):
+            if self.query.get(name):
+                return self.number(name, 0, low=0, high=2**62)
+        return None
+
+    @property
+    def page_size(self) -> int:
+        """Items wanted in one answer."""
+        for name in ("$top", "count", "$maxpagesize"):
+            if self.query.get(name):
+                return self.number(name, PAGE, low=1, high=1000)
+        return PAGE
+
+    def next_link(self, cursor: int | str) -> str:
+        """Return the absolute URL of a list's next page."""
+        query = {name: value for name, value in self.query.items() if name not in ("$skip", "$skiptoken")}
+        return (
+            f"{self.context.base_url}{quote(self.path, safe='/:@')}?{urlencode({**query, '$skip': cursor}, safe='$')}"
+        )
+
+
+Handler: TypeAlias = Callable[[Call], "Reply | FileReply"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of one path.
+
+    Attributes:
+        method: HTTP method.
+        path: template; its fixed words match in any case.
+        handler: answers.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+
+
+def read(kind: type[_B], data: object) -> _B:
+    """Return a decoded body as a value of the wire.
+
+    Raises:
+        ServiceFault: 400, it has not that shape.
+    """
+    try:
+        return kind.read(data)
+    except ValueError as error:
+        first = cast("ValidationError", error).errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise bad_request(
+            f"'{field}' of the request cannot be used: {first['msg']}. Correct it and send the request again."
+        ) from error
+
+
+def empty(status: int, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return an answer without a body."""
+    return Reply(None, status, headers or {}, has_body=False)
+
+
+def _refuse_half_characters(text: str, body: object) -> None:
+    """Refuse an escaped half of a surrogate pair: it is no character, and nothing can keep it."""
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise bad_request("The body of the request holds half a surrogate pair. Send whole characters.") from error
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        strict = error
+    if len(text) <= LENIENT_LIMIT:
+        import json5
+
+        try:
+            return json5.loads(text)
+        except (ValueError, RecursionError):
+            pass
+    why = f"{strict.msg}, line {strict.lineno}" if isinstance(strict, json.JSONDecodeError) else "it is nested too deep"
+    raise ServiceFault(
+        400, "InvalidRequestContent", f"The body of the request is not valid JSON: {why}. Correct it and send it again."
+    )

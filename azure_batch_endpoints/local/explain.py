@@ -1,0 +1,86 @@
+"""Why a job failed, in the user's words: which call, error, script line and file, and what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from azure_batch_endpoints.local.engines.base import EngineError, Failure, ScriptInvalid
+from azure_batch_endpoints.local.ledger_values import Cause, FirstError
+from azure_batch_endpoints.specs import RunSettings
+
+NOTHING_SUCCEEDED = (
+    "There is no succeeded mini batch item returned from run(). "
+    "Please check 'response: run()' in https://aka.ms/batch-inference-documentation"
+)
+"""As the service puts it (recorded failures of real jobs)."""
+_OURS = {"Timeout", "WorkerDied", "ShortReturn", "WrongReturnType", "InputUnavailable"}
+"""Failures whose message is a sentence of ours already."""
+
+
+def engine_error(error: EngineError) -> str:
+    """Say why the scoring script could not be run at all."""
+    failure = error.failure
+    if isinstance(error, ScriptInvalid):
+        return f"The scoring script cannot be used: {_told(failure, 'loading it')}{_traceback(failure)}"
+    return f"{_told(failure, 'init()')} No worker became ready.{_traceback(failure)}"
+
+
+def too_many_failures(failed: int, threshold: int, first: FirstError | None, causes: Sequence[Cause]) -> str:
+    """Say that more files failed than `error_threshold` allows."""
+    count = f"{failed} {'file' if failed == 1 else 'files'} failed, error_threshold is {threshold}."
+    return f"{_first(first)} {count}{_others(causes)}{_traceback(first.failure if first else None)}".strip()
+
+
+def nothing_succeeded(failed: int, first: FirstError | None, causes: Sequence[Cause]) -> str:
+    """Say that an `append_row` job has nothing to write."""
+    return (
+        f"{_first(first)} All {failed} files failed. {NOTHING_SUCCEEDED}"
+        f"{_others(causes)}{_traceback(first.failure if first else None)}"
+    ).strip()
+
+
+def no_script(deployment: str, model_type: str) -> str:
+    """Say that a deployment without scoring script cannot be run here."""
+    kind = "an MLflow model" if model_type == "mlflow_model" else f"a {model_type}"
+    return (
+        f"Deployment '{deployment}' has {kind} and no scoring script. The local service needs one: give code and "
+        "scoring_script with init() and run(mini_batch), which load the model from AZUREML_MODEL_DIR."
+    )
+
+
+def starting(settings: RunSettings, workers: int) -> str:
+    """Say, for the log, how the job is about to score."""
+    retry = settings.retry_settings
+    wanted = settings.instance_count * settings.max_concurrency_per_instance
+    fewer = "" if workers == wanted else f" (of {wanted} asked for: no more are free on this machine)"
+    return (
+        f"Scoring with {workers} worker {'process' if workers == 1 else 'processes'}{fewer}, "
+        f"{settings.mini_batch_size} files to a mini-batch, "
+        f"{retry.timeout:g} s and {max(1, retry.max_retries)} tries for each."
+    )
+
+
+def _first(first: FirstError | None) -> str:
+    if first is None:
+        return ""
+    tries = f" ({first.attempts} {'try' if first.attempts == 1 else 'tries'})" if first.attempts else ""
+    return f"{_told(first.failure, 'run()').rstrip('.')}, on '{first.path}'{tries}."
+
+
+def _told(failure: Failure, call: str) -> str:
+    place = f" in {failure.file}" if failure.file else ""
+    place += f", line {failure.line}" if failure.file and failure.line else ""
+    message = failure.message.strip().partition("\n")[0].rstrip(".")
+    if failure.type in _OURS or not failure.traceback:
+        return f"{message}{place}."
+    return f"{call} raised {failure.type} {message}".rstrip() + f"{place}."
+
+
+def _others(causes: Sequence[Cause]) -> str:
+    if len(causes) < 2:
+        return ""
+    return "\nCauses:" + "".join(f"\n  {cause}" for cause in causes)
+
+
+def _traceback(failure: Failure | None) -> str:
+    return f"\n\n{failure.traceback.rstrip()}" if failure is not None and failure.traceback else ""

@@ -1,0 +1,29 @@
+"""What the service answers, one module a noun; each is a function from ``Call`` to ``Reply``, run in a thread.
+
+A module reads with ``_wire.models``, keeps what was asked in the state, and fills in, recases and rewrites what the
+real service does. It scores nothing and moves no bytes.
+"""
+
+from __future__ import annotations
+
+from azure_batch_endpoints.local.handlers import (
+    assets,
+    codes,
+    computes,
+    datastores,
+    deployments,
+    endpoints,
+    history,
+    jobs,
+    logs,
+    operations,
+    scoring,
+    workspace,
+)
+
+_MODULES = (
+    *(workspace, endpoints, deployments, operations, codes, assets),
+    *(datastores, computes, jobs, scoring, history, logs),
+)
+ENTRIES = tuple(entry for module in _MODULES for entry in module.ENTRIES)
+"""Every route; where two match, the first one answers."""

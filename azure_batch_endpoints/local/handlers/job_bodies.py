@@ -1,0 +1,239 @@
+"""A job's three bodies: the scoring URI's, the management route's and the run history's."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from azure_batch_endpoints._wire import convert, routes
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.handlers import shapes
+from azure_batch_endpoints.local.job import JobInputSource, JobRow
+from azure_batch_endpoints.states import JobStatus
+
+_TYPES = {"folder": "UriFolder", "file": "UriFile"}
+
+
+def service_tags(deployment: str) -> dict[str, str]:
+    """Return the tags that the service gives to every batch job; clients know it by them."""
+    return {
+        "outputType": "output_data",
+        "inputType": "input_data",
+        "azureml.batchrun": "true",
+        "azureml.deploymentname": deployment,
+        "azureml.jobtype": "azureml.batchjob",
+    }
+
+
+def batch_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
+    """Return the answer of the scoring URI, and an item of an endpoint's list of jobs."""
+    request, settings = row.request, row.request.settings
+    owner = context.workspace.deployment(request.endpoint, request.deployment)
+    return {
+        "id": f"{owner}/jobs/{row.name}",
+        "name": row.name,
+        "type": f"{shapes.TYPE}/batchEndpoints/deployments/jobs",
+        "properties": {
+            "provisioningState": "Succeeded",
+            "inputData": {one.name: _input(row, one) for one in request.inputs},
+            "outputData": {"score": _output(row)},
+            "compute": _compute(context, row),
+            "output": {"datastoreId": None, "path": None},
+            "retrySettings": convert.retry_body(settings.retry_settings),
+            "miniBatchSize": settings.mini_batch_size,
+            "errorThreshold": settings.error_threshold,
+            "outputFileName": settings.output_file_name,
+            "status": row.status.value,
+            "interactionEndpoints": {
+                word: {"jobEndpointType": word, "port": None, "endpoint": url, "properties": None}
+                for word, url in _links(context, row).items()
+            },
+            "tags": dict(row.tags),
+            "properties": _properties(context, row),
+            "name": row.display_name,
+        },
+        "systemData": {**_system_data(row), "lastModifiedAt": row.ended_at or row.started_at or row.created_at},
+    }
+
+
+def management_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
+    """Return the job as the management route shows it: the same under other names."""
+    output = {
+        "score": {"jobOutputType": "uri_folder", "uri": row.request.output_uri, "mode": None, "description": None}
+    }
+    unset = dict.fromkeys(("computeId", "identity", "componentId", "settings", "jobs", "inputs", "sourceJobId"))
+    return {
+        "id": context.workspace.job(row.name),
+        "name": row.name,
+        "type": f"{shapes.TYPE}/jobs",
+        "properties": {
+            "description": _description(row),
+            "tags": dict(row.tags),
+            "properties": _properties(context, row),
+            "displayName": row.display_name,
+            "status": row.status.value,
+            "experimentName": row.experiment,
+            "services": {
+                word: {
+                    **dict.fromkeys(("port", "status", "errorMessage", "properties", "nodes")),
+                    **_service(word, url),
+                }
+                for word, url in _links(context, row).items()
+            },
+            "isArchived": False,
+            "jobType": "Pipeline",
+            **unset,
+            "outputs": output,
+        },
+        "systemData": _system_data(row),
+    }
+
+
+def management_child(context: ServiceContext, row: JobRow) -> dict[str, Any]:
+    """Return the job's step; the official client knows a step by its null properties."""
+    ids = {"id": context.workspace.job(row.child), "name": row.child, "type": f"{shapes.TYPE}/jobs"}
+    return {**ids, "properties": None, "systemData": _system_data(row)}
+
+
+def run(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
+    """Return the job, or its step, as a run of the run history."""
+    is_step = run_id == row.child
+    kind = "azureml.StepRun" if is_step else "azureml.PipelineRun"
+    own = {"azureml.pipelinerunid": row.name, "azureml.moduleName": "batchscoring", "azureml.parallelrunstep": "true"}
+    unset = ("description", "warnings", "inputs", "runDefinition", "jobSpecification", "token", "scheduleId")
+    return {
+        "runId": run_id,
+        "rootRunId": row.name,
+        "parentRunId": row.name if is_step else None,
+        "runUuid": str(uuid.uuid5(uuid.NAMESPACE_URL, run_id)),
+        "rootRunUuid": str(uuid.uuid5(uuid.NAMESPACE_URL, row.name)),
+        "experimentId": str(uuid.uuid5(uuid.NAMESPACE_URL, row.experiment)),
+        "name": "batchscoring" if is_step else row.experiment,
+        "displayName": "batchscoring" if is_step else row.display_name,
+        "dataContainerId": f"dcid.{run_id}",
+        "status": row.status.value,
+        "createdUtc": row.created_at,
+        "startTimeUtc": row.started_at,
+        "endTimeUtc": row.ended_at,
+        "duration": _duration(row),
+        "error": run_error(row),
+        "hidden": False,
+        "runType": kind,
+        "runTypeV2": {
+            "orchestrator": "Execution",
+            "traits": [kind, "local"],
+            "attribution": None,
+            "computeType": "local",
+        },
+        "properties": own if is_step else _properties(context, row),
+        "parameters": {},
+        "target": row.request.compute,
+        "tags": dict(row.tags),
+        "settings": {},
+        "services": {},
+        "inputDatasets": [],
+        "outputDatasets": [],
+        "outputs": None,
+        **dict.fromkeys(unset),
+    }
+
+
+def run_error(row: JobRow) -> dict[str, Any] | None:
+    """Return why a run failed, as the run history says it."""
+    if row.status is not JobStatus.FAILED:
+        return None
+    return {"error": {"code": "UserError", "message": row.error or "The job failed.", "details": []}}
+
+
+def _input(row: JobRow, one: JobInputSource) -> dict[str, Any]:
+    """Return an input with the URI as it was sent."""
+    sent = row.body.get("inputData")
+    mine = sent.get(one.name) if isinstance(sent, dict) else None
+    uri = mine.get("uri") if isinstance(mine, dict) else None
+    return {"description": None, "uri": uri or one.uri, "mode": "ReadOnlyMount", "jobInputType": _TYPES[one.kind]}
+
+
+def _output(row: JobRow) -> dict[str, Any]:
+    uri = row.request.output_uri.rstrip("/") + "/" + row.request.settings.output_file_name
+    return {"description": None, "uri": uri, "mode": "ReadWriteMount", "jobOutputType": "UriFile"}
+
+
+def _compute(context: ServiceContext, row: JobRow) -> dict[str, Any]:
+    asked = row.body.get("compute")
+    count = row.request.settings.instance_count if isinstance(asked, dict) and "instanceCount" in asked else None
+    target = context.workspace.compute(row.request.compute)
+    unset = dict.fromkeys(("location", "instanceType", "properties"))
+    return {"target": target, "instanceCount": count, "isLocal": False, **unset}
+
+
+def _links(context: ServiceContext, row: JobRow) -> dict[str, str]:
+    host = context.base_url.split("://", 1)[1]
+    return {
+        "Tracking": f"azureml://{host}/mlflow/v1.0{context.workspace}?",
+        "Studio": context.workspace.studio_url(row.name),
+    }
+
+
+def _service(word: str, url: str) -> dict[str, Any]:
+    return {"jobServiceType": word, "endpoint": url}
+
+
+def _description(row: JobRow) -> str:
+    return f"Pipeline submission for endpoint: {row.request.endpoint}, deployment: {row.request.deployment}."
+
+
+def _system_data(row: JobRow) -> dict[str, Any]:
+    return {"createdAt": row.created_at, "createdBy": shapes.USER, "createdByType": "User"}
+
+
+def _properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
+    request = row.request
+    pipeline = uuid.uuid5(uuid.NAMESPACE_URL, context.workspace.deployment(request.endpoint, request.deployment))
+    found: dict[str, str | None] = {
+        # The same for every job of a deployment.
+        "azureml.pipelineid": str(pipeline),
+        "azureml.runsource": "azureml.PipelineRun",
+        "runSource": "Unavailable",
+        "runType": "HTTP",
+        "azureml.parameters": json.dumps(_parameters(row)),
+        "azureml.continue_on_step_failure": "False",
+        "azureml.continue_on_failed_optional_input": "False",
+        "azureml.pipelineComponent": "pipelinerun",
+        "stages": _stages(row),
+        routes.PROGRESS_PROPERTY: row.progress,
+        routes.ERROR_PROPERTY: row.error,
+        routes.ROWS_PROPERTY: row.rows,
+        routes.RETRY_PROPERTY: request.retry_of,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parameters(row: JobRow) -> dict[str, str]:
+    """Return what the scorer is started with; every value is text."""
+    settings = row.request.settings
+    return {
+        "run_max_try": str(settings.retry_settings.max_retries),
+        "run_invocation_timeout": f"{settings.retry_settings.timeout:g}",
+        "mini_batch_size": str(settings.mini_batch_size),
+        "error_threshold": str(settings.error_threshold),
+        "logging_level": settings.logging_level.upper(),
+        "process_count_per_node": str(settings.max_concurrency_per_instance),
+        "legacy_model_job": "False",
+        "NodeCount": str(settings.instance_count),
+        "append_row_file_name": settings.output_file_name,
+    }
+
+
+def _stages(row: JobRow) -> str | None:
+    if row.status is not JobStatus.COMPLETED:
+        return None
+    execution = {"StartTime": row.started_at, "EndTime": row.ended_at, "Status": "Finished"}
+    return json.dumps({"Initialization": None, "Execution": execution})
+
+
+def _duration(row: JobRow) -> str | None:
+    if row.started_at is None or row.ended_at is None:
+        return None
+    return str(datetime.fromisoformat(row.ended_at) - datetime.fromisoformat(row.started_at))

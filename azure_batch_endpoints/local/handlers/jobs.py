@@ -1,0 +1,123 @@
+"""Jobs as the management routes show them: GET, list, cancel; and the ledger of their input files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
+from azure_batch_endpoints.local.faults import ServiceFault, bad_request
+from azure_batch_endpoints.local.handlers import job_bodies, operations, shapes
+from azure_batch_endpoints.local.handlers.paging import listed
+from azure_batch_endpoints.local.job import JobRow
+from azure_batch_endpoints.local.ledger import Ledger
+from azure_batch_endpoints.local.ledger_values import ItemRow, LedgerConflict
+from azure_batch_endpoints.local.state import JobFilter
+from azure_batch_endpoints.states import JobStatus
+
+_ITEM_STATUSES = ("succeeded", "failed", "pending")
+_ITEMS_PAGE = 1000
+
+
+def find(context: ServiceContext, name: str) -> JobRow:
+    """Return a job.
+
+    Raises:
+        ServiceFault: 404.
+    """
+    row = context.state.job(name)
+    if row is None:
+        raise ServiceFault(404, "NotFound", f"There is no job '{name}'. Look for its name in the list of jobs.")
+    return row
+
+
+def get(call: Call) -> Reply:
+    """Answer with one job, or with its step."""
+    name = call.names["job"]
+    row = call.context.state.job_of_run(name)
+    if row is not None and row.child == name:
+        return Reply(job_bodies.management_child(call.context, row))
+    return Reply(job_bodies.management_job(call.context, find(call.context, name)))
+
+
+def list_all(call: Call) -> Reply:
+    """Answer with jobs, the newest first."""
+    wanted = JobFilter(
+        endpoint=call.query.get("endpoint"),
+        deployment=call.query.get("deployment"),
+        status=_status(call.query.get("status")),
+        tag=call.query.get("tag"),
+        experiment=call.query.get("experimentname"),
+    )
+    other_type = call.query.get("jobtype", "Pipeline").lower() != "pipeline"
+    if other_type or call.query.get("listviewtype", "").lower() == "archivedonly":
+        return Reply({"value": []})
+    return listed_jobs(call, wanted, job_bodies.management_job)
+
+
+def _status(word: str | None) -> JobStatus | None:
+    status = JobStatus(word) if word else None
+    if status is JobStatus.UNKNOWN:
+        known = ", ".join(one.value for one in JobStatus if one is not JobStatus.UNKNOWN)
+        raise bad_request(f"There is no job status '{word}'. Use one of: {known}.")
+    return status
+
+
+def listed_jobs(call: Call, wanted: JobFilter, body: Callable[[ServiceContext, JobRow], dict[str, Any]]) -> Reply:
+    """Answer with a page of jobs."""
+    size = call.page_size
+    found = call.context.state.jobs(wanted, call.cursor, size + 1)
+    items = [body(call.context, row) for _, row in found[:size]]
+    return listed(call, items, found[size - 1][0] if len(found) > size else None)
+
+
+def cancel(call: Call) -> Reply:
+    """Ask for a job's end; its ``Location`` tells when it has come."""
+    row = find(call.context, call.names["job"])
+    if not row.status.is_terminal:
+        call.context.queue.cancel(row.name)
+    operation = f"{operations.CANCEL}:{call.context.workspace_id}:{row.name}"
+    location = shapes.operation_url(call, "mfeOperationResults", operation)
+    return Reply(None, 202, {"Location": location, "x-ms-async-operation-timeout": "PT1H"})
+
+
+def items(call: Call) -> Reply:
+    """Answer with what became of each input file, in the order of the inputs."""
+    row = find(call.context, call.names["job"])
+    status = call.query.get("status") or None
+    if status is not None and status not in _ITEM_STATUSES:
+        raise bad_request(f"There is no status '{status}' of an input. Use one of: {', '.join(_ITEM_STATUSES)}.")
+    size = call.number("$top", _ITEMS_PAGE, low=1, high=10_000)
+    found = _items(call.context, row.name, status, -1 if call.cursor is None else call.cursor, size + 1)
+    return listed(call, [_item(one) for one in found[:size]], found[size - 1].index if len(found) > size else None)
+
+
+def has_failed_items(context: ServiceContext, job: str) -> bool:
+    """Whether an input of a job failed."""
+    return bool(_items(context, job, "failed", -1, 1))
+
+
+def _items(context: ServiceContext, job: str, status: str | None, after: int, limit: int) -> list[ItemRow]:
+    """Return rows of a job's ledger; a job that has not begun has none."""
+    try:
+        with Ledger(context.settings.job_folder(job) / "ledger.sqlite") as ledger:
+            return list(ledger.items(status, after, limit))
+    except LedgerConflict:
+        return []
+
+
+def _item(row: ItemRow) -> dict[str, Any]:
+    values = asdict(row)
+    renamed = {"mini_batch": "miniBatch", "error_type": "errorType", "error_message": "errorMessage"}
+    return {renamed.get(name, name): value for name, value in values.items() if name != "index"}
+
+
+_ONE = WORKSPACE + "/jobs/{job}"
+ENTRIES = (
+    Entry("GET", WORKSPACE + "/jobs", list_all),
+    Entry("GET", _ONE, get),
+    Entry("POST", _ONE + "/cancel", cancel),
+    Entry("GET", _ONE + "/items", items),
+)

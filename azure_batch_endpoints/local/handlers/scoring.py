@@ -1,0 +1,155 @@
+"""The scoring URI: one POST makes one job, however often it is sent; the jobs of an endpoint or deployment."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+
+from azure_batch_endpoints._wire import models, scalars
+from azure_batch_endpoints._wire.routes import (
+    DATA_PLANE_VERSION,
+    DEPLOYMENT_HEADER,
+    MANAGEMENT_FRONTEND,
+    REPEATABILITY_HEADERS,
+    RETRY_PROPERTY,
+)
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
+from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing
+from azure_batch_endpoints.local.handlers import deployments, endpoints, shapes
+from azure_batch_endpoints.local.handlers.job_bodies import batch_job, service_tags
+from azure_batch_endpoints.local.handlers.job_requests import job_request
+from azure_batch_endpoints.local.handlers.jobs import find, has_failed_items, listed_jobs
+from azure_batch_endpoints.local.job import JobRequest, JobRow
+from azure_batch_endpoints.local.state import JobFilter
+from azure_batch_endpoints.states import JobStatus
+
+_NO_ROUTE = (
+    "No valid deployments to route to. Please check that the endpoint has at least one deployment with positive "
+    "weight values or use a deployment specific header to route."
+)
+_ADJECTIVES = ("amiable", "blue", "bright", "calm", "careful", "eager", "gentle", "honest", "jolly", "keen", "lucid")
+_NOUNS = ("bulb", "carrot", "cloud", "garden", "key", "lamp", "mango", "pear", "river", "store", "tree", "wall")
+
+
+def create(call: Call) -> Reply:
+    """Make a job, or answer with the one that this POST made before."""
+    state, owner = call.context.state, endpoints.find(call.context, call.names["endpoint"])
+    asked = call.read(models.BatchJobBody).properties
+    if asked.name:
+        shapes.check_asset_name("a job", asked.name)
+    request_ids = list(dict.fromkeys(filter(None, map(call.headers.get, REPEATABILITY_HEADERS))))
+    earlier = state.earlier_job(asked.name, request_ids)
+    if earlier is None:
+        row = _row(call, owner.body["name"], asked)
+        earlier = state.add_job(row, request_ids)
+        if earlier is row:
+            call.context.queue.submit(row.name)
+            return _answer(call.context, row, 201)
+    _check_same(call, earlier, asked)
+    return _answer(call.context, earlier, 200)
+
+
+def _row(call: Call, endpoint: str, asked: models.BatchJobProperties) -> JobRow:
+    child = str(uuid.uuid4())
+    experiment = (asked.properties or {}).get("experimentName") or endpoint
+    shapes.check_asset_name("an experiment", experiment)
+    request = _request(call, endpoint, asked, child)
+    return JobRow(
+        name=asked.name or f"batchjob-{uuid.uuid4()}",
+        child=child,
+        display_name=_display_name(),
+        experiment=experiment,
+        status=JobStatus.QUEUED,
+        request=request,
+        created_at=scalars.now(),
+        tags={**service_tags(request.deployment), **(asked.tags or {})},
+        body=asked.body(),
+    )
+
+
+def _request(call: Call, endpoint: str, asked: models.BatchJobProperties, child: str) -> JobRequest:
+    retry_of = (asked.properties or {}).get(RETRY_PROPERTY)
+    if retry_of is not None:
+        earlier = _ended(call.context, retry_of)
+        name = _deployment_header(call) or earlier.request.deployment
+        deployment = deployments.find(call.context, endpoint, name)
+        return job_request(call.context, deployment, asked, child, retry_of=earlier)
+    name = _deployment_header(call) or endpoints.find(call.context, endpoint).body["default"]
+    if not name:
+        there = existing(call.context.state.resources.names("deployments", endpoint.lower()))
+        hint = f"Endpoint '{endpoint}' has no default deployment. Deployments: {there}"
+        raise ServiceFault(404, "NoValidDeployments", f"{_NO_ROUTE} {hint}")
+    return job_request(call.context, deployments.find(call.context, endpoint, name), asked, child)
+
+
+def _ended(context: ServiceContext, job: str) -> JobRow:
+    """Return a job that has ended with failed inputs."""
+    earlier = find(context, job)
+    if not earlier.status.is_terminal:
+        raise ServiceFault(
+            409, "Conflict", f"Job '{job}' is {earlier.status.value}. Retry what failed when it has ended."
+        )
+    if not has_failed_items(context, job):
+        raise bad_request(f"Nothing failed in job '{job}': there is nothing to retry.")
+    return earlier
+
+
+def _deployment_header(call: Call) -> str | None:
+    return call.names.get("deployment") or call.headers.get(DEPLOYMENT_HEADER) or None
+
+
+def _check_same(call: Call, earlier: JobRow, asked: models.BatchJobProperties) -> None:
+    """Let a POST through that says what the first one said.
+
+    Raises:
+        ServiceFault: 409, the name or the repeatability id was used for another job.
+    """
+    deployment = _deployment_header(call)
+    same_place = earlier.request.endpoint.lower() == call.names["endpoint"].lower() and (
+        deployment is None or deployment.lower() == earlier.request.deployment.lower()
+    )
+    if not same_place or asked.body() != earlier.body:
+        raise ServiceFault(
+            409,
+            "Conflict",
+            f"The name or repeatability id of this request belongs to job '{earlier.name}' already, "
+            "which was asked for with another body. Choose another name.",
+        )
+
+
+def _answer(context: ServiceContext, row: JobRow, status: int) -> Reply:
+    path = context.workspace.deployment(row.request.endpoint, row.request.deployment)
+    # The Location is the deployment's, not the job's, on the real service too.
+    location = f"{context.base_url}{MANAGEMENT_FRONTEND}{path}?api-version={DATA_PLANE_VERSION}"
+    return Reply(batch_job(context, row), status, {DEPLOYMENT_HEADER: row.request.deployment, "Location": location})
+
+
+def _display_name() -> str:
+    tail = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+    return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_NOUNS)}_{tail}"
+
+
+def list_all(call: Call) -> Reply:
+    """Answer with the jobs of an endpoint or a deployment, the newest first; they stay when their owner is deleted."""
+    wanted = JobFilter(call.names["endpoint"], call.names.get("deployment") or call.query.get("deployment"))
+    return listed_jobs(call, wanted, batch_job)
+
+
+def get(call: Call) -> Reply:
+    """Answer with one job of an endpoint; its status also stands where the sample scripts look first."""
+    row = find(call.context, call.names["job"])
+    if row.request.endpoint.lower() != call.names["endpoint"].lower():
+        raise ServiceFault(404, "NotFound", f"Endpoint '{call.names['endpoint']}' has no job '{row.name}'.")
+    return Reply({**batch_job(call.context, row), "status": row.status.value})
+
+
+_SCORING = "/scoring/{endpoint}/jobs"
+_OWNER = WORKSPACE + "/batchEndpoints/{endpoint}"
+_PLACES = (_SCORING, f"{_OWNER}/jobs", f"{_OWNER}/deployments/{{deployment}}/jobs")
+ENTRIES = tuple(
+    entry
+    for place in _PLACES
+    for entry in (Entry("POST", place, create), Entry("GET", place, list_all), Entry("GET", f"{place}/{{job}}", get))
+)

@@ -1,0 +1,128 @@
+"""Parts that the bodies of several nouns share: who and when, names, URIs, ids of operations."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from azure_batch_endpoints._wire.routes import PROVIDER
+from azure_batch_endpoints._wire.uris import storage_place
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.exchange import Call
+from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing
+from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, LOCATION
+from azure_batch_endpoints.local.resources import Resource
+
+USER = "local user"
+DATASTORES = (DEFAULT_DATASTORE, ARTIFACT_DATASTORE)
+TYPE = f"{PROVIDER}/workspaces"
+_DNS_NAME = re.compile(r"[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
+_ASSET_NAME = re.compile(r"[a-zA-Z0-9][\w\-.]{0,254}", re.ASCII)
+
+
+def system_data(resource: Resource) -> dict[str, Any]:
+    """Return ``systemData`` of an endpoint or deployment."""
+    return {"createdAt": resource.created, "createdBy": USER, "lastModifiedAt": resource.modified}
+
+
+def asset_system_data(resource: Resource) -> dict[str, Any]:
+    """Return ``systemData`` of an asset, which says more."""
+    who = {"createdAt": resource.created, "createdBy": USER, "createdByType": "User"}
+    return {**who, "lastModifiedAt": resource.modified, "lastModifiedBy": USER, "lastModifiedByType": "User"}
+
+
+def check_dns_name(kind: str, name: str) -> None:
+    """Let a name through that endpoints and deployments may have (it becomes part of a host name).
+
+    Raises:
+        ServiceFault: 400.
+    """
+    if not 3 <= len(name) <= 32:
+        said = f"The name for {kind} must be at least 3 and at most 32 characters long (inclusive of both limits)."
+        raise bad_request(f"{said} '{name}' has {len(name)}.", code="InvalidName")
+    if not _DNS_NAME.fullmatch(name):
+        said = f"The name for {kind} must start with an upper- or lowercase letter and only consist of '-'s and "
+        raise bad_request(f"{said}alphanumeric characters. '{name}' does not.", code="InvalidName")
+
+
+def check_asset_name(kind: str, name: str) -> None:
+    """Let a name or version through that assets and jobs may have.
+
+    Raises:
+        ServiceFault: 400.
+    """
+    if not _ASSET_NAME.fullmatch(name):
+        raise bad_request(
+            f"'{name}' cannot be the name or version of {kind}: 1 to 255 letters, digits, '-', '_' and '.', "
+            "a letter or digit first.",
+            code="InvalidName",
+        )
+
+
+def long_uri(context: ServiceContext, uri: str, *, group_word: str) -> str:
+    """Return a datastore URI in its long form; any other URI as it is.
+
+    Args:
+        context: the service.
+        uri: of any form.
+        group_word: ``resourceGroups`` in models, ``resourcegroups`` in data, as the service writes them.
+
+    Raises:
+        ServiceFault: 400, it names a datastore that is not there.
+    """
+    place = storage_place(uri)
+    if place is None or place.datastore is None:
+        return uri
+    ids = context.workspace
+    return (
+        f"azureml://subscriptions/{ids.subscription_id}/{group_word}/{ids.resource_group}/workspaces/{ids.name}"
+        f"/datastores/{datastore_name(place.datastore)}/paths/{place.path.lstrip('/')}"
+    )
+
+
+def datastore_name(name: str) -> str:
+    """Return a datastore's name as it is written.
+
+    Raises:
+        ServiceFault: 404, there is no such datastore.
+    """
+    for known in DATASTORES:
+        if known.lower() == name.lower():
+            return known
+    raise ServiceFault(
+        404,
+        "UserError",
+        f"Could not find datastore: {name}. {existing(DATASTORES)}",
+        inner=("NotFoundError",),
+    )
+
+
+def compute_name(reference: str) -> str:
+    """Return the name of a compute from its ARM id, ``azureml:<name>`` or the name alone."""
+    return reference.rstrip("/").rsplit("/", 1)[-1].removeprefix("azureml:")
+
+
+def operation_id(context: ServiceContext, prefix: str) -> str:
+    """Return the id of a new operation."""
+    return f"{prefix}:{context.workspace_id}:{uuid.uuid4()}"
+
+
+def operation_url(call: Call, kind: str, operation: str, *, more: str = "") -> str:
+    """Return where an operation is asked after."""
+    region = f"/subscriptions/{call.context.workspace.subscription_id}/providers/{PROVIDER}/locations/{LOCATION}"
+    return f"{call.context.base_url}{region}/{kind}/{operation}?api-version={call.api_version}{more}"
+
+
+def operation_headers(call: Call, operation: str, *, location: str | None = None) -> dict[str, str]:
+    """Return the headers of a PUT or DELETE that goes on; ``location`` defaults to the operation's results."""
+    return {
+        "Azure-AsyncOperation": operation_url(call, "mfeOperationsStatus", operation),
+        "Location": location or operation_url(call, "mfeOperationResults", operation),
+        "x-ms-async-operation-timeout": "PT30M",
+    }
+
+
+def own_url(call: Call, resource_id: str) -> str:
+    """Return the URL of a resource with the api-version of the call."""
+    return f"{call.context.base_url}{resource_id}?api-version={call.api_version}"

@@ -1,0 +1,34 @@
+"""What a root folder keeps for ever: the workspace's id and the key of its storage account, made at its first start.
+
+Addresses and keys that were handed out stay valid over restarts. Only the user can read the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import uuid
+from pathlib import Path
+
+from azure_batch_endpoints.errors import LocalServiceError
+from azure_batch_endpoints.local.record import write_private
+
+
+def identity(root: Path) -> tuple[str, str]:
+    """Return the workspace id and the account key of a root folder. The key is secret.
+
+    Raises:
+        LocalServiceError: they were made once and cannot be read now.
+    """
+    path = root / "identity.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return str(values["workspace_id"]), str(values["account_key"])
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise LocalServiceError(f"'{path}' cannot be read: {error}. Put it back, or use another root.") from error
+    workspace_id, key = str(uuid.uuid4()), base64.b64encode(secrets.token_bytes(64)).decode()
+    write_private(path, json.dumps({"workspace_id": workspace_id, "account_key": key}))
+    return workspace_id, key

@@ -1,0 +1,111 @@
+"""A job as a row of SQLite, and the moves its status may make.
+
+Here: the table, the conversions and the table of moves. Not here: reading and writing, which is `state`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from azure_batch_endpoints.local.job import JobInputSource, JobRequest, JobRow
+from azure_batch_endpoints.specs import RunSettings
+from azure_batch_endpoints.states import JobStatus
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, child TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL, experiment TEXT NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL,
+    created_at TEXT NOT NULL, started_at TEXT, ended_at TEXT, error TEXT, progress TEXT, row_kinds TEXT,
+    tags TEXT NOT NULL, body TEXT NOT NULL, endpoint TEXT NOT NULL COLLATE NOCASE,
+    deployment TEXT NOT NULL COLLATE NOCASE);
+CREATE INDEX IF NOT EXISTS jobs_of_endpoint ON jobs (endpoint, deployment, number);
+CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, number);
+CREATE TABLE IF NOT EXISTS repeatability (id TEXT PRIMARY KEY, job TEXT NOT NULL) WITHOUT ROWID;
+"""
+COLUMNS = (
+    "name, child, display_name, experiment, status, request, created_at, started_at, ended_at, error, progress,"
+    " row_kinds, tags, body"
+)
+INSERT = f"INSERT INTO jobs ({COLUMNS}, endpoint, deployment) VALUES ({', '.join('?' * 16)})"  # noqa: S608 (constants)
+
+Row: TypeAlias = tuple[Any, ...]
+Status = JobStatus
+_OPEN = (Status.QUEUED, Status.PREPARING, Status.RUNNING, Status.FINALIZING)
+_NEXT = {
+    Status.QUEUED: Status.PREPARING,
+    Status.PREPARING: Status.RUNNING,
+    Status.RUNNING: Status.FINALIZING,
+    Status.FINALIZING: Status.COMPLETED,
+}
+MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    **{status: frozenset({_NEXT[status], Status.CANCEL_REQUESTED, Status.FAILED}) for status in _OPEN},
+    Status.CANCEL_REQUESTED: frozenset({Status.CANCELED, Status.FAILED}),
+}
+"""Where a status may go; a status that is no key is an end."""
+REQUEUED = frozenset({Status.PREPARING, Status.RUNNING, Status.FINALIZING, Status.CANCEL_REQUESTED, Status.QUEUED})
+"""Statuses in which a service that was killed may have left a job; the next one starts it again."""
+
+
+class IllegalMove(ValueError):
+    """A job cannot go from the status it has to the one asked for."""
+
+
+class UnknownJob(KeyError):
+    """There is no job of this name."""
+
+    def __str__(self) -> str:
+        return f"There is no job '{self.args[0]}'."
+
+
+def check_move(name: str, now: JobStatus, to: JobStatus) -> None:
+    """Let a legal move pass.
+
+    Raises:
+        IllegalMove: it is not one.
+    """
+    if to not in MOVES.get(now, frozenset()):
+        raise IllegalMove(f"Job '{name}' is {now.value}; it cannot become {to.value}.")
+
+
+def to_row(job: JobRow) -> Row:
+    """Return the values of ``INSERT``."""
+    return (
+        *(job.name, job.child, job.display_name, job.experiment, job.status.value, _request_text(job.request)),
+        *(job.created_at, job.started_at, job.ended_at, job.error, job.progress, job.rows),
+        *(json.dumps(dict(job.tags)), json.dumps(dict(job.body)), job.request.endpoint, job.request.deployment),
+    )
+
+
+def from_row(row: Row) -> JobRow:
+    """Return the job of a row of ``COLUMNS``."""
+    name, child, display_name, experiment, status, request, *times, error, progress, rows, tags, body = row
+    return JobRow(
+        name=name,
+        child=child,
+        display_name=display_name,
+        experiment=experiment,
+        status=JobStatus(status),
+        request=_request(json.loads(request)),
+        created_at=times[0],
+        started_at=times[1],
+        ended_at=times[2],
+        error=error,
+        progress=progress,
+        rows=rows,
+        tags=json.loads(tags),
+        body=json.loads(body),
+    )
+
+
+def _request_text(request: JobRequest) -> str:
+    # asdict copies the pydantic settings as they are; they have their own dump.
+    return json.dumps({**asdict(request), "settings": request.settings.model_dump(mode="json")})
+
+
+def _request(values: dict[str, Any]) -> JobRequest:
+    inputs = tuple(JobInputSource(**one) for one in values.pop("inputs"))
+    settings = RunSettings(**values.pop("settings"))
+    return JobRequest(**values, inputs=inputs, settings=settings)

@@ -1,0 +1,73 @@
+"""A job's results on their way to its output folder in storage: the joined rows in one step, and what the script wrote.
+
+Repeating it does no harm: a job that was interrupted here recognises its own output by a mark in its metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from azure_batch_endpoints.errors import ConflictError
+from azure_batch_endpoints.local.buckets import Bucket
+from azure_batch_endpoints.local.control import JobFailed
+from azure_batch_endpoints.local.job import JobRow
+from azure_batch_endpoints.local.stores import Store
+
+_MARK = "azure_batch_endpoints_job"
+
+
+class Output:
+    """The output folder of one job."""
+
+    def __init__(self, store: Store, job: JobRow) -> None:
+        """Find where it is; nothing is asked yet.
+
+        Raises:
+            InvalidInputError: the job's output URI leads nowhere the service can write.
+        """
+        bucket, path = store.open(job.request.output_uri)
+        self._bucket: Bucket = bucket
+        self._prefix = f"{path.rstrip('/')}/" if path.strip("/") else ""
+        self._uri = job.request.output_uri.rstrip("/")
+        self._mark = {_MARK: job.child}
+
+    def refuse_existing(self, name: str) -> None:
+        """Fail the job before anything is scored when its output file is there already.
+
+        Raises:
+            JobFailed: it is, and of another job.
+        """
+        found = self._bucket.find(self._prefix + name)
+        if found is not None and found.metadata.get(_MARK) != self._mark[_MARK]:
+            raise self._exists(name)
+
+    def put_rows(self, name: str, path: Path) -> None:
+        """Put the merged file in place, in one step.
+
+        Raises:
+            JobFailed: another job was quicker.
+        """
+        try:
+            self._bucket.upload(self._prefix + name, path, metadata=self._mark, overwrite=False)
+        except ConflictError:
+            self.refuse_existing(name)  # ours: put there just before an interruption
+
+    def put_files(self, folder: Path, *, but: str | None) -> Iterator[str]:
+        """Upload what the script wrote under `AZUREML_BI_OUTPUT_PATH`; yield the name of each file afterwards.
+
+        Args:
+            folder: that folder.
+            but: name of the merged file: it wins over a file of the script's.
+        """
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_file() and name != but:
+                self._bucket.upload(self._prefix + name, path, metadata=self._mark, overwrite=True)
+                yield name
+
+    def _exists(self, name: str) -> JobFailed:
+        return JobFailed(
+            f"The output file '{self._uri}/{name}' exists already; nothing was scored. "
+            "Choose another output_file_name or output folder, or delete the file."
+        )

@@ -1,0 +1,48 @@
+"""Answers as they go over HTTP: the headers that every answer has, JSON bodies, the error envelope."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+from starlette.responses import FileResponse, Response
+
+from azure_batch_endpoints.local.exchange import FileReply, Reply
+from azure_batch_endpoints.local.faults import Correlation, ServiceFault, envelope
+
+_JSON = "application/json; charset=utf-8"
+_ALWAYS = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "-1", "X-Content-Type-Options": "nosniff"}
+
+
+def response(reply: Reply, *, kind: str = "standard", correlation: Correlation | None = None) -> Response:
+    """Return the HTTP answer of a reply."""
+    ids = correlation or new_correlation()
+    headers = {
+        **_ALWAYS,
+        "x-ms-correlation-request-id": ids.operation,
+        "x-ms-request-id": ids.request,
+        "x-ms-response-type": kind,
+        **reply.headers,
+    }
+    if not reply.has_body:
+        return Response(None, reply.status, headers)
+    content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    return Response(content, reply.status, {**headers, "Content-Type": _JSON})
+
+
+def file_response(reply: FileReply) -> Response:
+    """Return the HTTP answer of a file; it honours ``Range``."""
+    return FileResponse(reply.path, headers=_ALWAYS, media_type="text/plain; charset=utf-8")
+
+
+def fault_response(fault: ServiceFault) -> Response:
+    """Return the HTTP answer of a fault."""
+    ids = new_correlation()
+    reply = Reply(envelope(fault, ids), fault.status, fault.headers, has_body=not fault.bare)
+    # The recorded 404 without a body calls itself a standard answer.
+    return response(reply, kind="standard" if fault.bare else "error", correlation=ids)
+
+
+def new_correlation() -> Correlation:
+    """Return fresh ids of one request."""
+    return Correlation(str(uuid.uuid4()), str(uuid.uuid4()))

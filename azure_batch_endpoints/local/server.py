@@ -1,0 +1,146 @@
+"""The service process: one uvicorn for the REST app, the blob endpoint and the clients' leases; start and orderly end.
+
+What is put together here is made elsewhere: app, store, scheduler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from azure_batch_endpoints._version import __version__
+from azure_batch_endpoints.errors import LocalServiceError
+from azure_batch_endpoints.local import leases, record
+from azure_batch_endpoints.local.app import create_app
+from azure_batch_endpoints.local.asset_cache import AssetCache
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.environments import Environments
+from azure_batch_endpoints.local.identity import identity
+from azure_batch_endpoints.local.job import ServiceSettings
+from azure_batch_endpoints.local.leases import Leases
+from azure_batch_endpoints.local.runner import ServiceParts, run_job
+from azure_batch_endpoints.local.scheduler import Scheduler
+from azure_batch_endpoints.local.state import State
+from azure_batch_endpoints.local.stores import Store, open_store
+
+_LOCK_SECONDS = 2.0
+"""A client that looks whether the root is taken holds the lock for a moment."""
+_JOBS_END_SECONDS = 8.0
+_REQUESTS_END_SECONDS = 1
+_log = logging.getLogger(__name__)
+
+
+def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
+    """Be the service of a root folder until it is told to end.
+
+    Args:
+        settings: how it was started.
+        ready: called when requests are taken.
+
+    Returns:
+        whether everything has ended as it should; False: a thread hangs.
+
+    Raises:
+        LocalServiceError: another service holds the root, or something needed cannot be opened.
+    """
+    with contextlib.ExitStack() as closing:
+        closing.enter_context(_alone_on(settings.root))
+        listener = closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1024))
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        workspace_id, key = identity(settings.root)
+        store = open_store(settings.root, settings.storage, workspace_id, key, base_url)
+        closing.callback(store.close)
+        state = State(settings.root / "state.sqlite")
+        closing.callback(state.close)
+        parts = ServiceParts(settings, store, AssetCache(settings.root / "cache"), Environments(settings))
+        scheduler = Scheduler(
+            state, lambda job, workers, control: run_job(job, workers, control, parts), settings.workers
+        )
+        token = secrets.token_urlsafe(32)
+        context = ServiceContext(settings, state, store.address, base_url, token, workspace_id, scheduler)
+        server = _Server(create_app(context), store, scheduler, token, stay=settings.stay)
+        record.write_record(settings.root, record.make_record(settings, base_url, token, store.address, __version__))
+        scheduler.resume()
+        ready()
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them once more when it has ended
+            signal.signal(number, lambda *_: None)
+        server.run(sockets=[listener])
+        record.remove_record(settings.root)
+        return scheduler.close(_JOBS_END_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with the service's routes: leases, blobs, and the REST app for everything else."""
+
+    def __init__(self, rest: Any, store: Store, scheduler: Scheduler, token: str, *, stay: bool) -> None:  # noqa: ANN401 - an ASGI app
+        self._rest = rest
+        self._blobs = store.app
+        self._blob_path = f"/{store.address.account}"
+        self._scheduler = scheduler
+        self._leases = Leases(token, stay=stay, end=self._end)
+        super().__init__(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                lifespan="on",
+                proxy_headers=False,
+                access_log=False,  # addresses of logs carry a signature
+                log_config=None,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=_REQUESTS_END_SECONDS,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the leases, tell the jobs, finish what is being answered."""
+        _log.info("ending")
+        self._leases.finish()
+        self._scheduler.begin_close()
+        await super().shutdown(sockets)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+    async def _answer(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
+        path = scope.get("path", "")
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif path.startswith(leases.PREFIX):
+            await self._leases(scope, receive, send)
+        elif self._blobs is not None and (path == self._blob_path or path.startswith(f"{self._blob_path}/")):
+            await self._blobs(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
+        await receive()
+        self._leases.begin()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@contextlib.contextmanager
+def _alone_on(root: Path) -> Iterator[None]:
+    """Hold the root folder; the kernel lets it go when this process dies."""
+    lock = FileLock(root / "service.lock", timeout=_LOCK_SECONDS, poll_interval=0.02)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LocalServiceError(
+            f"Another local service holds '{root}'. Join it with BatchClient.local('{root}'), or use another root."
+        ) from None
+    try:
+        record.remove_record(root)  # of a service that was killed
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,62 @@
+"""Every Python block of README.md and docs/ runs, page by page, against a real local service of its own.
+
+Blocks marked ``python`` run; those marked ``py`` are for reading (they need the cloud, or are only a piece).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "samples" / "digits"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+RUNNABLE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's folder as scripts/demo leaves it, with every twentieth picture only."""
+    folder = tmp_path_factory.mktemp("digits")
+    for name in ("code", "environment"):
+        shutil.copytree(SAMPLE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("deployment.yml", "deployment-2021.yml", "endpoint.yml", "make_data.py", "train.py"):
+        shutil.copy(SAMPLE / name, folder)
+    for script in ("make_data.py", "train.py"):
+        subprocess.run([sys.executable, script], cwd=folder, check=True, capture_output=True, timeout=100)
+    for number, picture in enumerate(sorted((folder / "data").iterdir())):
+        if number % 20:
+            picture.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run(page: Path, digits: Path) -> None:
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    script = digits / f"{page.stem}.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+
+    ran = subprocess.run(
+        [sys.executable, script.name],
+        cwd=digits,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_a_page_links_to_are_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,0 +1,84 @@
+"""The address for an upload of code, with the real blob endpoint beside the application on one real socket."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
+from azure_batch_endpoints.errors import PermissionDeniedError
+from azure_batch_endpoints.local.app import create_app
+from azure_batch_endpoints.local.blobstore import BlobStore, blob_app
+from azure_batch_endpoints.local.context import ServiceContext
+from azure_batch_endpoints.local.job import StoreAddress
+from tests.service.in_process import TOKEN
+
+KEY = base64.b64encode(b"k" * 64).decode()
+
+
+class _InThread(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        """Leave signals to pytest."""
+
+
+@pytest.fixture
+def address(context: ServiceContext) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with BlobStore(context.settings.root / "blobs") as blobs:
+        rest = create_app(replace(context, base_url=url, store=StoreAddress("acct", f"{url}/acct", KEY)))
+        store = blob_app(blobs, "acct", KEY)
+
+        async def both(scope: Scope, receive: Receive, send: Send) -> None:
+            await (store if scope["path"].startswith("/acct") else rest)(scope, receive, send)
+
+        server = _InThread(uvicorn.Config(both, lifespan="off", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield url
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        assert not thread.is_alive()
+
+
+def test_code_can_be_written_to_the_address_and_to_no_other_container(address: str, context: ServiceContext) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    path = f"{context.workspace}/codes/one/versions/1/startPendingUpload?api-version=2023-04-01"
+    body = {"pendingUploadType": "TemporaryBlobReference"}
+    with httpx.Client(base_url=address, headers=headers, timeout=30) as http:
+        first, second = (http.post(path, json=body) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json()["pendingUploadType"] == "None"
+    reference, other = (one.json()["blobReferenceForConsumption"] for one in (first, second))
+    assert reference["blobUri"] != other["blobUri"]
+    assert reference["blobUri"].startswith(f"{address}/acct/{context.workspace_id[:10]}-")
+    assert reference["credential"]["credentialType"] == "SAS"
+    url, _, sas = reference["credential"]["sasUri"].partition("?")
+    assert url == reference["blobUri"]
+    with Container(url, ContainerCredential(sas=sas)) as container:
+        container.write("src/score.py", b"def run(): ...")
+        assert container.read("src/score.py") == b"def run(): ..."
+    with Container(other["blobUri"], ContainerCredential(sas=sas)) as wrong, pytest.raises(PermissionDeniedError):
+        wrong.write("src/score.py", b"")
+
+
+def test_an_answer_leaves_in_one_packet_and_soon(address: str, context: ServiceContext) -> None:
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+        http.get(str(context.workspace))
+        begin = time.perf_counter()
+        for _ in range(20):
+            http.get(str(context.workspace))
+        seconds = (time.perf_counter() - begin) / 20
+
+    assert seconds < 0.035, "two packets would cost a delayed acknowledgement of 40 ms"

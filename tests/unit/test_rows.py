@@ -1,0 +1,166 @@
+"""The text of an append_row file to a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from azure_batch_endpoints import _rows
+from azure_batch_endpoints.errors import ResultsError
+
+LIST: list[dict[str, Any]] = [{"kind": "list", "columns": []}]
+
+
+def as_written(frame: pd.DataFrame) -> bytes:
+    """What the service writes of a DataFrame."""
+    return str(frame.to_csv(sep=" ", header=False, index=False)).encode()
+
+
+def formats(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"kind": "dataframe", "columns": [[name, str(dtype)] for name, dtype in frame.dtypes.items()]}]
+
+
+def read(data: bytes | str, known: list[dict[str, Any]] | None = None, **given: Any) -> pd.DataFrame:
+    raw = data if isinstance(data, bytes) else data.encode()
+    return _rows.to_frame(raw, known or [], columns=given.get("columns"), sep=given.get("sep"))
+
+
+def test_a_dataframe_comes_back_with_names_types_and_every_string_as_it_was() -> None:
+    frame = pd.DataFrame(
+        {
+            "file": ["a b.png", "007", "NA", "", "nan", 'x"y', "None", "two\nlines"],
+            "class": [1, 2, 3, 4, 5, 6, 7, 8],
+            "score": [0.5, 1.0, np.nan, 1e-9, np.inf, 0.25, 2.0, 3.0],
+            "sure": [True, False] * 4,
+            "code": ["01", "1.0", "true", "", "1e5", "null", "-", "N/A"],
+        }
+    )
+
+    pd.testing.assert_frame_equal(read(as_written(frame), formats(frame)), frame)
+
+
+def test_numbers_times_and_categories_come_back_with_their_types() -> None:
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2026-01-02 03:04:05", "2026-01-03"], format="ISO8601"),
+            "zone": pd.to_datetime(["2026-01-02", "2026-07-02"], utc=True).tz_convert("Europe/Berlin"),
+            "gap": pd.array([1, None], dtype="Int64"),
+            "small": np.array([1, 2], dtype="float32"),
+            "took": pd.to_timedelta([1, 2], unit="s"),
+            "kind": pd.Categorical(["a", "b"]),
+        }
+    )
+
+    back = read(as_written(frame), formats(frame))
+
+    assert list(map(str, back.dtypes)) == list(map(str, frame.dtypes))
+    assert back.to_dict("list") == frame.to_dict("list") or back["zone"].equals(frame["zone"])
+
+
+def test_one_column_of_strings_keeps_the_empty_ones() -> None:
+    frame = pd.DataFrame({"file": ["x y", "", "z"]})
+
+    assert read(as_written(frame), formats(frame))["file"].tolist() == ["x y", "", "z"]
+
+
+def test_a_type_that_does_not_fit_leaves_the_column_as_it_was_read() -> None:
+    known = [{"kind": "dataframe", "columns": [["a", "int64"], ["b", "datetime64[ns]"]]}]
+
+    assert read("x y\n", known).to_dict("list") == {"a": ["x"], "b": ["y"]}
+
+
+def test_columns_that_do_not_fit_the_known_ones_stay_numbered() -> None:
+    assert list(read("1 2 3\n", [{"kind": "dataframe", "columns": [["a", "int64"]]}]).columns.to_numpy().tolist()) == [
+        0,
+        1,
+        2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("0.png: 7\n1.png: 3\n", ["0.png: 7", "1.png: 3"]),
+        ("1\n2\n", [1, 2]),
+        ("1.5\n-2e-05\n", [1.5, -2e-05]),
+        ("007\n008\n", ["007", "008"]),
+        ("1.50\n2.25\n", ["1.50", "2.25"]),
+        ("NA\nx\n", ["NA", "x"]),
+        ("\nx\n", ["", "x"]),
+        ("True\nFalse\n", ["True", "False"]),
+        ("a\u2028b\nc\n", ["a\u2028b", "c"]),
+        ("a 1\r\nb 2\r\n", ["a 1", "b 2"]),
+        ("['a']\nplain\n", ["['a']", "plain"]),
+        ("{broken\n", ["{broken"]),
+        ("[f(x for x in y)]\n", ["[f(x for x in y)]"]),
+    ],
+)
+def test_list_elements_come_back_one_a_row(text: str, values: list[object]) -> None:
+    assert read(text, LIST)[0].tolist() == values
+
+
+def test_numbers_with_gaps_are_numbers() -> None:
+    assert read("1\nNone\nnan\n", LIST)[0].isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("known", [LIST, []])
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("['a', 1]\n['b', 2]\n", {0: ["a", "b"], 1: [1, 2]}),
+        ("('a', 1)\n", {0: ["a"], 1: [1]}),
+        ("{'file': 'a b', 'p': 0.5}\n{'file': 'c', 'p': 1}\n", {"file": ["a b", "c"], "p": [0.5, 1.0]}),
+        ("['a', np.int64(7), np.True_]\n", {0: ["a"], 1: [7], 2: [True]}),
+        ("{'p': array([1, 2], dtype=int32)}\n", {"p": [[1, 2]]}),
+        ("{1, 2}\n", {0: [{1, 2}]}),
+        ("[1, [2, 3]]\n", {0: [1], 1: [[2, 3]]}),
+    ],
+)
+def test_lists_and_dicts_are_read_as_the_python_that_was_written(
+    text: str, table: dict[object, object], known: list[dict[str, Any]]
+) -> None:
+    assert read(text, known).to_dict("list") == table
+
+
+def test_nan_within_a_dict_is_a_gap_and_not_the_end_of_reading() -> None:
+    assert read("{'p': nan}\n{'p': -inf}\n{'p': 1}\n")["p"].fillna(9).tolist() == [9, -np.inf, 1]
+
+
+def test_rows_of_an_mlflow_model_are_split_at_commas() -> None:
+    assert read("0,1,a.csv\n1,0,a.csv\n").to_dict("list") == {0: [0, 1], 1: [1, 0], 2: ["a.csv", "a.csv"]}
+
+
+def test_rows_of_a_custom_script_are_split_at_spaces_outside_quotes() -> None:
+    assert read('"a b.png" 1\nc.png 2\n').to_dict("list") == {0: ["a b.png", "c.png"], 1: [1, 2]}
+
+
+def test_names_are_given_left_to_right_and_their_number_must_fit() -> None:
+    assert list(read("a 1\nb 2\n", columns=["file", "class"]).columns) == ["file", "class"]
+    with pytest.raises(ResultsError, match=r"The rows have 2 columns, but 1 names were given \(file\)\. Give one name"):
+        read("a 1\nb 2\n", columns=["file"])
+
+
+def test_a_separator_that_is_given_is_used() -> None:
+    assert read("a;b c\n", sep=";").to_dict("list") == {0: ["a"], 1: ["b c"]}
+    assert read("a::b\n", sep="::").to_dict("list") == {0: ["a"], 1: ["b"]}
+
+
+def test_rows_that_do_not_fit_the_separator_are_said_to() -> None:
+    with pytest.raises(
+        ResultsError, match=r"cannot be read with the separator ' ': .*line 2.*\. Pass sep=, or download"
+    ):
+        read("a b\nc d e\n", sep=" ")
+
+
+def test_ragged_and_binary_text_is_one_column() -> None:
+    assert read("a b\nc\n")[0].tolist() == ["a b", "c"]
+    assert len(read(b"\xff\xfe\x00\n")) == 1
+
+
+def test_rows_of_several_kinds_are_read_as_text() -> None:
+    both = [*LIST, {"kind": "dataframe", "columns": [["a", "object"]]}]
+
+    assert read("a b\n['x']\n", both)[0].tolist() == ["a b", "['x']"]
