@@ -115,6 +115,7 @@ class Provisioned(Entity[_T], ABC):
     """An entity the service makes, changes and removes in operations that take a while."""
 
     _operation: Operation | None = None
+    _asked_pause: float | None = None
 
     @property
     def provisioning_state(self) -> ProvisioningState:
@@ -146,6 +147,7 @@ class Provisioned(Entity[_T], ABC):
 
     def _refresh(self, deadline: Deadline | None) -> Self:
         answer = self._workspace.send("GET", self._url(), action=f"read {self._called()}", deadline=deadline)
+        self._asked_pause = answer.retry_after
         self._snapshot = self._read(answer.body)
         return self
 
@@ -184,7 +186,7 @@ class Provisioned(Entity[_T], ABC):
         for pause in pauses(self._workspace.session.first_pause, longest):
             if self.provisioning_state.is_terminal or not self._says_state():
                 return
-            deadline.sleep(pause)
+            deadline.sleep(pause if self._asked_pause is None else self._asked_pause)
             self._refresh(deadline)
 
     def _says_state(self) -> bool:

@@ -3,8 +3,6 @@
 The specs themselves are in ``specs``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -38,7 +36,7 @@ def is_reference(value: str | PathLike[str]) -> bool:
 class Spec(BaseModel):
     """Base of the specs: frozen, keyword-only, unknown names refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     _table: ClassVar[_documents.Table] = {}
     _paths: ClassVar[tuple[str, ...]] = ()
 

@@ -12,7 +12,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from azure_batch_endpoints._http import Answer, Deadline, Session
+from azure_batch_endpoints._http import Answer, Deadline
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._wire import models, routes
 from azure_batch_endpoints._wire.uris import storage_place
@@ -20,6 +20,8 @@ from azure_batch_endpoints.errors import InvalidInputError, NotFoundError, Permi
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+    from azure_batch_endpoints._http import Session
 
 SECRET_SECONDS = 30 * 60.0
 """How long an account key or SAS is used before it is asked for again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import Self
 
 from azure_batch_endpoints import _config
-from azure_batch_endpoints._http import Session
 from azure_batch_endpoints._spec_base import AnyPath
 from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._workspace import Workspace
@@ -25,6 +25,7 @@ from azure_batch_endpoints.jobs import Jobs
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
+    from azure_batch_endpoints._http import Session
     from azure_batch_endpoints.local.service import LocalService
 
 MANAGEMENT_URL = "https://management.azure.com"
@@ -80,7 +81,7 @@ class BatchClient:
         scopes = {"management": f"{base_url.rstrip('/')}/.default", "ml": routes.ML_SCOPE}
         chosen = credential or _default_credential()
         path = routes.WorkspacePath(subscription_id, resource_group, workspace)
-        self._connect(Session(base_url, chosen, scopes), path, chosen, api_version)
+        self._connect(_session(base_url, chosen, scopes), path, chosen, api_version)
         self._service: LocalService | None = None
 
     @classmethod
@@ -136,7 +137,7 @@ class BatchClient:
         credential = _LocalCredential(service.token)
         scopes = {"management": routes.MANAGEMENT_SCOPE, "ml": routes.ML_SCOPE}
         path = routes.WorkspacePath(SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE)
-        client._connect(Session(service.base_url, credential, scopes), path, None, routes.API_VERSION)
+        client._connect(_session(service.base_url, credential, scopes), path, None, routes.API_VERSION)
         client._service = service
         return client
 
@@ -246,6 +247,12 @@ class _LocalCredential:
         from azure.core.credentials import AccessToken
 
         return AccessToken(self._token, int(time.time()) + 86_400)
+
+
+def _session(base_url: str, credential: TokenCredential, scopes: Mapping[str, str]) -> Session:
+    from azure_batch_endpoints._http import Session  # with it comes azure-core, which importing this must not cost
+
+    return Session(base_url, credential, scopes)
 
 
 def _default_credential() -> TokenCredential:

@@ -47,6 +47,7 @@ class Job(Entity[JobView]):
     """
 
     _noun = "job"
+    _asked_pause: float | None = None
 
     def __init__(self, workspace: Workspace, snapshot: Snapshot[JobView]) -> None:
         super().__init__(workspace, snapshot)
@@ -146,7 +147,7 @@ class Job(Entity[JobView]):
                     draw(self.progress, self.status.value)
                     if self.status.is_terminal:
                         break
-                    deadline.sleep(pause)
+                    deadline.sleep(pause if self._asked_pause is None else self._asked_pause)
             except DeadlinePassed as passed:
                 raise WaitTimeoutError(self._still(timeout), self) from passed
         if raise_on_failure:
@@ -297,6 +298,7 @@ class Job(Entity[JobView]):
 
     def _refresh(self, deadline: Deadline | None) -> Self:
         answer = self._workspace.send("GET", self._path(), action=f"read job '{self.name}'", deadline=deadline)
+        self._asked_pause = answer.retry_after
         snapshot = Snapshot.take(job_view, answer.body)
         self.endpoint_name = snapshot.body.endpoint or self.endpoint_name
         self.deployment_name = snapshot.body.deployment or self.deployment_name

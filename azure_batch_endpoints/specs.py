@@ -3,8 +3,6 @@
 Keywords and both generations of YAML meet here. Values only: the sole I/O is reading the YAML file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from os import PathLike, fspath
@@ -278,7 +276,7 @@ class DeploymentSpec(Spec):
             EnvironmentSpec._from_file(environment, folder)
             values["environment"] = _made(EnvironmentSpec, "environment", environment)
 
-    def check(self) -> list[Finding]:
+    def check(self) -> "list[Finding]":
         """Look for mistakes without sending anything.
 
         Returns:
@@ -289,7 +287,7 @@ class DeploymentSpec(Spec):
 
         return checks.check(self)
 
-    def dry_run(self, input: AnyPath, /, *, limit: int = 5) -> DryRun:
+    def dry_run(self, input: AnyPath, /, *, limit: int = 5) -> "DryRun":
         """Score a few local files in one real worker on this machine; nothing is sent.
 
         Args:

@@ -1,12 +1,18 @@
 """The way to the service and back: requests, operations, pages and waiting, over azure-core.
 
-Knows no noun of Azure Machine Learning; what is sent is decided in ``_wire`` and by the entities.
+Knows no noun of Azure Machine Learning; what is sent is decided in ``_wire`` and by the entities. azure-core is
+imported with the first session, not with the names here: it takes a quarter of what importing a client may take.
 """
 
+from typing import TYPE_CHECKING
+
+from azure_batch_endpoints._http.answer import Answer, Param
 from azure_batch_endpoints._http.clock import Clock, Deadline, DeadlinePassed, pauses
 from azure_batch_endpoints._http.operation import Operation, OperationEnded
 from azure_batch_endpoints._http.paging import paged
-from azure_batch_endpoints._http.session import AZURE_ML_DOMAINS, Answer, Param, Session
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints._http.session import AZURE_ML_DOMAINS, Session
 
 __all__ = [
     "AZURE_ML_DOMAINS",
@@ -21,3 +27,11 @@ __all__ = [
     "paged",
     "pauses",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("AZURE_ML_DOMAINS", "Session"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from azure_batch_endpoints._http import session
+
+    return getattr(session, name)

@@ -14,11 +14,14 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from azure_batch_endpoints._http.answer import Answer
 from azure_batch_endpoints._http.clock import Deadline, pauses
-from azure_batch_endpoints._http.session import Answer, Session
 from azure_batch_endpoints.errors import InvalidInputError, TransportError
+
+if TYPE_CHECKING:
+    from azure_batch_endpoints._http.session import Session
 
 LONGEST_PAUSE = 10.0
 SHORTEST_PAUSE = 0.05

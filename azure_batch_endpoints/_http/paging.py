@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from azure.core.paging import ItemPaged
+if TYPE_CHECKING:
+    from azure.core.paging import ItemPaged
 
-from azure_batch_endpoints._http.session import Param, Session
+    from azure_batch_endpoints._http.answer import Param
+    from azure_batch_endpoints._http.session import Session
 
 _Item = TypeVar("_Item")
 
@@ -48,4 +50,6 @@ def paged(
         items = map(convert, fields.get("value") or [])
         return fields.get("nextLink") or None, items if keep is None else filter(keep, items)
 
-    return ItemPaged(page, read)
+    from azure.core.paging import ItemPaged as Pages  # with the first list, not with this module
+
+    return Pages(page, read)

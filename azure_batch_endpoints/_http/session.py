@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -24,6 +23,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.core.utils import case_insensitive_dict
 from typing_extensions import Self
 
+from azure_batch_endpoints._http.answer import Answer, Param
 from azure_batch_endpoints._http.clock import Clock, Deadline
 from azure_batch_endpoints._http.failures import no_answer, not_signed_in
 from azure_batch_endpoints._http.policies import (
@@ -45,26 +45,6 @@ from azure_batch_endpoints.errors import TransportError, from_response
 # Where the public and the two sovereign clouds keep Azure Machine Learning: discovery and data plane, scoring, studio.
 AZURE_ML_DOMAINS = ("ml.azure.com", "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
 SUCCESS = (200, 201, 202, 204)
-
-Param = str | int | bool | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer that was expected, already read. Its repr shows no content: answers can carry keys."""
-
-    method: str
-    """Method of the request it answers."""
-    url: str = field(repr=False)
-    """Address of the request, with its query."""
-    status: int
-    """HTTP status."""
-    headers: Mapping[str, str] = field(repr=False)
-    """Headers; names in any case; read only."""
-    body: object = field(repr=False)
-    """Decoded JSON; None for an empty body and for the JSON text ``null`` (what DELETE and cancel answer)."""
-    retry_after: float | None = None
-    """Seconds after which the service wants to be asked again, or None."""
 
 
 class Session:

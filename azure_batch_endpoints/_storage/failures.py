@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError, ServiceRequestError
+from typing import TYPE_CHECKING
 
 from azure_batch_endpoints.errors import LocalPathError, ServiceError, TransportError, from_response, redact
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError, HttpResponseError
 
 _REMEDY = {
     404: "Check the name and the path.",
@@ -36,6 +38,8 @@ def translated(host: str, action: str, *, secret_url: bool) -> Iterator[None]:
         TransportError: it gave no usable answer.
         LocalPathError: a local file could not be read or written.
     """
+    from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError  # with the first transfer
+
     try:
         yield
     except HttpResponseError as error:
@@ -70,6 +74,8 @@ def _refused(error: HttpResponseError, action: str) -> ServiceError:
 
 
 def _silent(error: AzureError, host: str, action: str) -> TransportError:
+    from azure.core.exceptions import ServiceRequestError
+
     what = "could not be reached" if isinstance(error, ServiceRequestError) else "gave no whole answer"
     if host.startswith(("127.", "localhost", "[::1]")):
         remedy = "The local service seems to have ended. Start it again with BatchClient.local()."

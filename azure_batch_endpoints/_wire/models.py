@@ -4,8 +4,6 @@ Reading is lenient as the real service and its clients are: keys in any case, nu
 Writing leaves out what was not set. Conversions from and to specs are in ``convert``.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, TypeAlias
 

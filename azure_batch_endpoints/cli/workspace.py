@@ -51,13 +51,13 @@ def connect(target: Target) -> BatchClient:
     return BatchClient.from_config(target.config) if target.cloud else BatchClient.local(target.root)
 
 
-def verb(group: click.Group, name: str | None = None) -> Callable[[_Verb], click.Command]:
+def verb(group: click.Group, name: str | None = None) -> Callable[[Callable[..., object]], click.Command]:
     """Make a function a verb of a noun: it is called with a client, the output, and its own options by name.
 
     The first line of its docstring is its help.
     """
 
-    def decorate(function: _Verb) -> click.Command:
+    def decorate(function: Callable[..., object]) -> click.Command:
         @functools.wraps(function)
         @click.pass_context
         def run(context: click.Context, /, **given: Any) -> None:

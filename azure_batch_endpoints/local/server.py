@@ -54,7 +54,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
     """
     with contextlib.ExitStack() as closing:
         closing.enter_context(_alone_on(settings.root))
-        listener = closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1024))
+        listener = closing.enter_context(_listener(settings.root))
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         workspace_id, key = identity(settings.root)
         store = open_store(settings.root, settings.storage, workspace_id, key, base_url)
@@ -127,6 +127,23 @@ class _Server(uvicorn.Server):
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _listener(root: Path) -> socket.socket:
+    """Listen where it did last time, so that addresses stay valid; on another port when that one is taken."""
+    kept = root / "port"
+    try:
+        listener = _bound(int(kept.read_text(encoding="ascii")))
+    except (OSError, ValueError, OverflowError):
+        listener = _bound(0)
+    # Accepted connections inherit it. Without it the body, written after the head, waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    kept.write_text(str(listener.getsockname()[1]), encoding="ascii")
+    return listener
+
+
+def _bound(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port), backlog=1024)
 
 
 @contextlib.contextmanager

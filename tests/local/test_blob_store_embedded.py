@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 from azure.core.exceptions import AzureError
-from azure.storage.blob import BlobBlock
+from azure.storage.blob import BlobBlock, Services, generate_account_sas, generate_container_sas
 
 from azure_batch_endpoints.local.blobstore import (
     BlobError,
@@ -105,6 +105,24 @@ def test_contents_that_had_not_reached_the_disk_come_back_from_the_journal(tmp_p
         assert [store.read("data", f"{number}") for number in range(30)] == [
             f"content {number}".encode() for number in range(30)
         ]
+
+
+def test_the_journal_is_emptied_once_the_files_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def journaled(store: BlobStore) -> int:
+        with store.reading() as index:
+            return sum(index.execute(f"SELECT count(*) FROM journal_{n}").fetchone()[0] for n in (0, 1))
+
+    monkeypatch.setattr("azure_batch_endpoints.local.blobstore.upkeep._FLUSH_SECONDS", 0.3)
+    with BlobStore(tmp_path) as store:
+        store.create_container("data")
+        for number in range(20):
+            store.put("data", f"{number}", b"x" * number)
+        until(lambda: journaled(store) == 0)
+        store.put("data", "last", b"last")
+        until(lambda: journaled(store) == 0)
+
+        assert [store.read("data", f"{number}") for number in range(20)] == [b"x" * number for number in range(20)]
+        assert store.read("data", "last") == b"last"
 
 
 def test_files_no_row_points_at_are_swept_after_a_crash(tmp_path: Path) -> None:
@@ -326,6 +344,64 @@ def test_a_signature_that_is_no_signature_is_refused(embedded: Endpoint, signatu
 
     assert embedded.request("GET", url).status == 403
     assert embedded.request("GET", f"{embedded.url}/none/x", headers={"Authorization": "SharedKey"}).status == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"protocol": "https"}, (403, "AuthorizationProtocolMismatch")),
+        ({"protocol": "https,http"}, (200, None)),
+        ({"ip": "10.0.0.1"}, (403, "AuthorizationSourceIPMismatch")),
+        ({"ip": "127.0.0.1"}, (200, None)),
+        ({"ip": "127.0.0.0-127.0.0.9"}, (200, None)),
+        ({"ip": "nonsense"}, (403, "AuthorizationSourceIPMismatch")),
+        ({"policy_id": "a-policy"}, (403, "AuthenticationFailed")),
+        ({"content_type": "text/x-mine"}, (200, None)),
+    ],
+)
+def test_a_signature_says_from_where_and_how_it_may_be_used(
+    embedded: Endpoint, options: dict[str, str], expected: tuple[int, str | None]
+) -> None:
+    with embedded.service() as service, service.get_container_client("signed") as container:
+        if not container.exists():
+            container.create_container()
+        container.upload_blob("blob", b"data", overwrite=True)
+    end = datetime.now(timezone.utc) + timedelta(hours=1)
+    sas = generate_container_sas(
+        ACCOUNT,
+        "signed",
+        KEY,
+        permission="r",
+        expiry=end,
+        policy_id=options.get("policy_id"),
+        ip=options.get("ip"),
+        protocol=options.get("protocol"),
+        content_type=options.get("content_type"),
+    )
+
+    answer = embedded.request("GET", f"{embedded.url}/signed/blob?{sas}")
+
+    assert (answer.status, answer.headers.get("x-ms-error-code")) == expected
+    if "content_type" in options:
+        assert answer.headers["content-type"] == "text/x-mine"
+
+
+def test_an_accounts_signature_for_queues_opens_no_blob(embedded: Endpoint) -> None:
+    end = datetime.now(timezone.utc) + timedelta(hours=1)
+    sas = generate_account_sas(ACCOUNT, KEY, "sco", "r", end, services=Services(queue=True))
+
+    answer = embedded.request("GET", f"{embedded.url}/signed/blob?{sas}")
+
+    assert (answer.status, answer.headers["x-ms-error-code"]) == (403, "AuthorizationServiceMismatch")
+
+
+@pytest.mark.parametrize("date", ["", "Mon, 01 Jan 2024 00:00:00 GMT", "now"])
+def test_a_request_signed_at_another_time_is_refused(embedded: Endpoint, date: str) -> None:
+    headers = {"x-ms-date": date, "Authorization": f"SharedKey {ACCOUNT}:AAAA"}
+
+    answer = embedded.request("GET", f"{embedded.url}/signed/blob", headers=headers)
+
+    assert (answer.status, answer.headers["x-ms-error-code"]) == (403, "AuthenticationFailed")
 
 
 def test_a_batch_deletes_blobs_and_nothing_else(embedded: Endpoint) -> None:

@@ -335,3 +335,13 @@ def test_a_copied_root_does_not_lead_to_the_originals_service(root: Path, tmp_pa
         (tmp_path / "copy/service.json").write_text((root / "service.json").read_text())
         with LocalService.open(tmp_path / "copy") as other:
             assert other.started and other.pid != original.pid
+
+
+def test_a_service_listens_where_it_did_last_time_unless_that_port_is_taken(tmp_path: Path) -> None:
+    with LocalService.open(tmp_path / "root") as first:
+        address = first.base_url
+    with LocalService.open(tmp_path / "root") as second:
+        assert second.base_url == address
+    taken = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
+    with socket.create_server(taken), LocalService.open(tmp_path / "root") as third:
+        assert third.base_url != address

@@ -133,6 +133,15 @@ def test_wait_without_an_operation_looks_until_the_state_is_an_end() -> None:
     assert len(desk.sent) == 3
 
 
+def test_wait_takes_the_pause_that_the_service_asks_for() -> None:
+    asked = reply(body=endpoint_body(state="Updating"), headers={"Retry-After": "7"})
+    made, desk = endpoint({GET: [asked, reply(body=endpoint_body())]})
+
+    made.refresh().wait()
+
+    assert desk.clock.pauses == [7.0]
+
+
 @pytest.mark.parametrize("state", ["Failed", "Canceled"])
 def test_wait_raises_for_a_bad_end_that_is_there_already(state: str) -> None:
     made, _ = endpoint({GET: reply(body=endpoint_body(state=state))})

@@ -164,6 +164,15 @@ def test_wait_does_not_raise_for_a_failed_job_when_told_not_to() -> None:
     assert job.wait(raise_on_failure=False).status is JobStatus.CANCELED
 
 
+def test_wait_takes_the_pause_that_the_service_asks_for() -> None:
+    asked = reply(body=job_body(), headers={"Retry-After": "7"})
+    job, desk = job_at({GET: [asked, *statuses("Completed")]})
+
+    job.wait()
+
+    assert desk.clock.pauses == [7.0]
+
+
 def test_wait_on_the_local_service_never_pauses_long() -> None:
     job, desk = job_at({GET: statuses(*["Running"] * 20, "Completed")}, base=LOCAL)
 
