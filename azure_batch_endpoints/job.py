@@ -346,5 +346,5 @@ class Job(Entity[JobView]):
             ("progress", self.progress),
             ("error", self.error),
             ("created", self.created_at),
-            ("studio", self.studio_url),
+            ("studio", None if self._workspace.session.is_local else self.studio_url),  # the local one is signed
         ]

@@ -58,9 +58,10 @@ SERVICE_MAY_IMPORT = {
     "specs",
     "checks",
     "_wire",
+    "_render",
     "_storage.blobs",
 }
-"""What local/ takes from the rest: values, the wire and the blob client; never the entities."""
+"""What local/ takes from the rest: values, the wire, HTML and the blob client; never the entities."""
 
 INSIDE_A_FUNCTION = {
     ("client", "local"),  # BatchClient.local, the only way from the client to the service

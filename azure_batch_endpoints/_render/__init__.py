@@ -5,7 +5,8 @@ The one home of Jinja2 (imported when first needed). Knows nothing of the entiti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -38,6 +39,31 @@ def card(title: str, rows: Sequence[tuple[str, object]]) -> str:
     """Return one thing as HTML: no script, no request, the notebook theme's own colours, every value escaped."""
     shown = [(name, text(value)) for name, value in rows]
     return str(_templates().get_template("card.html").render(title=title, rows=shown))
+
+
+def job_page(
+    *,
+    title: str,
+    rows: Sequence[tuple[str, object]],
+    progress: str | None,
+    failed: Sequence[tuple[str, str, str]],
+    logs: Mapping[str, str],
+    again: int | None,
+) -> str:
+    """Return a job's page as HTML: no script, every value escaped.
+
+    Args:
+        title: heading.
+        rows: name and value.
+        progress: ``JobProgress`` as JSON text, or None.
+        failed: path, error and traceback of input files that failed.
+        logs: address of each log file by its path.
+        again: seconds after which the browser loads it again, or None.
+    """
+    shown = [(name, text(value)) for name, value in rows]
+    known = json.loads(progress) if progress else {}
+    template = _templates().get_template("job.html")
+    return str(template.render(title=title, rows=shown, progress=known, failed=failed, logs=logs, again=again))
 
 
 @lru_cache(maxsize=1)

@@ -21,11 +21,11 @@ from azure_batch_endpoints._wire.routes import MANAGEMENT_FRONTEND
 from azure_batch_endpoints.errors import BatchEndpointsError
 from azure_batch_endpoints.local.auth import Guard
 from azure_batch_endpoints.local.context import ServiceContext
-from azure_batch_endpoints.local.exchange import BODY_LIMIT, Call, Entry, Handler, Reply
+from azure_batch_endpoints.local.exchange import BODY_LIMIT, Call, Entry, Handler, PageReply, Reply
 from azure_batch_endpoints.local.faults import ServiceFault
 from azure_batch_endpoints.local.handlers import ENTRIES
 from azure_batch_endpoints.local.handlers.workspace import check_workspace
-from azure_batch_endpoints.local.rendering import fault_response, file_response, response
+from azure_batch_endpoints.local.rendering import fault_response, file_response, page_response, response
 
 _log = logging.getLogger(__name__)
 _PAIRS = {"HEAD": "GET"}
@@ -114,6 +114,8 @@ def _respond(handler: Handler, call: Call) -> Response:
     except BatchEndpointsError as error:
         _log.warning("%s %s: %s", call.method, call.path, error)
         return fault_response(ServiceFault(500, "InternalServerError", str(error)))
+    if isinstance(answer, PageReply):
+        return page_response(answer)
     return response(answer) if isinstance(answer, Reply) else file_response(answer)
 
 

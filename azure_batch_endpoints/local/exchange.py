@@ -62,6 +62,17 @@ class FileReply:
 
 
 @dataclass(frozen=True)
+class PageReply:
+    """An answer for a browser.
+
+    Attributes:
+        html: the page.
+    """
+
+    html: str
+
+
+@dataclass(frozen=True)
 class Call:
     """One request.
 
@@ -152,7 +163,7 @@ class Call:
         )
 
 
-Handler: TypeAlias = Callable[[Call], "Reply | FileReply"]
+Handler: TypeAlias = Callable[[Call], "Reply | FileReply | PageReply"]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from azure_batch_endpoints.local.exchange import FileReply, Reply
+from azure_batch_endpoints.local.exchange import FileReply, PageReply, Reply
 from azure_batch_endpoints.local.faults import Correlation, ServiceFault, envelope
 
 _JSON = "application/json; charset=utf-8"
@@ -33,6 +33,13 @@ def response(reply: Reply, *, kind: str = "standard", correlation: Correlation |
 def file_response(reply: FileReply) -> Response:
     """Return the HTTP answer of a file; it honours ``Range``."""
     return FileResponse(reply.path, headers=_ALWAYS, media_type="text/plain; charset=utf-8")
+
+
+def page_response(reply: PageReply) -> Response:
+    """Return the HTTP answer of a page; it may neither run scripts nor be framed."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    shut = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
+    return HTMLResponse(reply.html, headers={**_ALWAYS, **shut})
 
 
 def fault_response(fault: ServiceFault) -> Response:

@@ -205,7 +205,9 @@ def _join(folder: Path, wishes: _Wishes, deadline: float) -> tuple[ServiceRecord
     """Join what runs, waiting for one that is starting or ending; None when nothing runs."""
     while True:
         record = read_record(folder)
-        lease = Lease.take(record) if record else None
+        occupied = _occupied(folder)
+        # Without the lock a record is of a service that was killed; its port may be another program's by now.
+        lease = Lease.take(record) if record and occupied else None
         if record and lease:
             try:
                 wishes.refuse(record)
@@ -213,7 +215,7 @@ def _join(folder: Path, wishes: _Wishes, deadline: float) -> tuple[ServiceRecord
                 lease.release()
                 raise
             return record, lease
-        if not _occupied(folder):
+        if not occupied:
             return None
         if time.monotonic() > deadline:
             who = f"process {record.pid}" if record else "a process"

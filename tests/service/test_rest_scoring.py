@@ -61,7 +61,7 @@ def test_the_answer_is_filled_in_as_recorded(ready: Service) -> None:
     assert inner["tags"]["azureml.jobtype"] == "azureml.batchjob"
     assert '"run_invocation_timeout": "60"' in inner["properties"]["azureml.parameters"]
     assert '"mini_batch_size": "7"' in inner["properties"]["azureml.parameters"]
-    assert inner["interactionEndpoints"]["Studio"]["endpoint"].startswith("https://ml.azure.com/runs/batchjob-")
+    assert "/studio/runs/batchjob-" in inner["interactionEndpoints"]["Studio"]["endpoint"]
     assert inner["provisioningState"] == "Succeeded"
 
 
@@ -387,3 +387,28 @@ def test_an_mlflow_model_in_a_curated_environment_on_a_cluster_makes_a_job(servi
     request = row(service, name).request
     assert (request.model_type, request.code_uri, request.scoring_script) == ("mlflow_model", None, None)
     assert (request.image, request.conda_file, request.compute) == (curated, None, "Cluster")
+
+
+# ------------------------------------------------------------------ the page of a job
+
+
+def test_the_page_of_a_job_opens_by_its_address_alone(ready: Service) -> None:
+    ready.invoke(name="shown")
+    address = ready.get("/jobs/shown").json()["properties"]["services"]["Studio"]["endpoint"]
+
+    answer = ready.http.get(address, headers={"Authorization": ""})
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "shown" in answer.text and "Queued" in answer.text and 'http-equiv="refresh"' in answer.text
+    assert "<script" not in answer.text
+
+
+def test_a_page_without_its_signature_or_with_that_of_another_job_is_refused(ready: Service) -> None:
+    for name in ("one", "two"):
+        ready.invoke(name=name)
+    address = ready.get("/jobs/one").json()["properties"]["services"]["Studio"]["endpoint"]
+
+    for wrong in (address.split("?")[0], address.replace("/one?", "/two?"), address + "0"):
+        assert ready.http.get(wrong, headers={"Authorization": ""}).status_code == 403

@@ -18,12 +18,13 @@ from azure_batch_endpoints.local.handlers import (
     logs,
     operations,
     scoring,
+    studio,
     workspace,
 )
 
 _MODULES = (
     *(workspace, endpoints, deployments, operations, codes, assets),
-    *(datastores, computes, jobs, scoring, history, logs),
+    *(datastores, computes, jobs, scoring, history, logs, studio),
 )
 ENTRIES = tuple(entry for module in _MODULES for entry in module.ENTRIES)
 """Every route; where two match, the first one answers."""

@@ -11,6 +11,7 @@ from azure_batch_endpoints._wire import convert, routes
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.handlers import shapes
 from azure_batch_endpoints.local.job import JobInputSource, JobRow
+from azure_batch_endpoints.local.open_routes import studio_url
 from azure_batch_endpoints.states import JobStatus
 
 _TYPES = {"folder": "UriFolder", "file": "UriFile"}
@@ -172,7 +173,7 @@ def _links(context: ServiceContext, row: JobRow) -> dict[str, str]:
     host = context.base_url.split("://", 1)[1]
     return {
         "Tracking": f"azureml://{host}/mlflow/v1.0{context.workspace}?",
-        "Studio": context.workspace.studio_url(row.name),
+        "Studio": studio_url(context.base_url, context.token, row.name),
     }
 
 

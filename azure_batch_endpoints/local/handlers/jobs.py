@@ -99,6 +99,12 @@ def has_failed_items(context: ServiceContext, job: str) -> bool:
     return bool(_items(context, job, "failed", -1, 1))
 
 
+def failed_items(context: ServiceContext, job: str, limit: int) -> list[tuple[str, str, str]]:
+    """Return path, error and traceback of a job's failed inputs, the first ones."""
+    rows = _items(context, job, "failed", -1, limit)
+    return [(row.path, f"{row.error_type} {row.error_message or ''}".strip(), row.traceback or "") for row in rows]
+
+
 def _items(context: ServiceContext, job: str, status: str | None, after: int, limit: int) -> list[ItemRow]:
     """Return rows of a job's ledger; a job that has not begun has none."""
     try:
