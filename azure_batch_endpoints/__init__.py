@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     )
     from azure_batch_endpoints.inputs import Input, InputLike, InputValue, dataset, file, folder, local_path
     from azure_batch_endpoints.items import ItemOutcome, JobProgress
-    from azure_batch_endpoints.jobs import Job, Jobs
+    from azure_batch_endpoints.job import Job
+    from azure_batch_endpoints.jobs import Jobs
     from azure_batch_endpoints.logs import LogEntry
     from azure_batch_endpoints.results import JobResults, ResultFile
     from azure_batch_endpoints.specs import (
@@ -159,7 +160,8 @@ _HOMES = {
     ),
     "inputs": ("Input", "InputLike", "InputValue", "dataset", "file", "folder", "local_path"),
     "items": ("ItemOutcome", "JobProgress"),
-    "jobs": ("Job", "Jobs"),
+    "job": ("Job",),
+    "jobs": ("Jobs",),
     "logs": ("LogEntry",),
     "results": ("JobResults", "ResultFile"),
     "specs": (

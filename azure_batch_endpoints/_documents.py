@@ -5,13 +5,13 @@ The one home of PyYAML for what users write. Knows nothing of particular specs.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from azure_batch_endpoints._spelling import nearest, suggestion
 from azure_batch_endpoints.errors import LocalPathError, SpecError
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ def _unreadable(file: Path, error: OSError) -> str:
         return f"'{file}' is a folder. Name the YAML file in it."
     if file.exists():
         return f"'{file}' cannot be read ({error.strerror}). Check its permissions."
-    siblings = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
-    near = difflib.get_close_matches(file.name, siblings, n=1)
-    remedy = f"Did you mean '{file.with_name(near[0])}'?" if near else "Check the path."
+    near = nearest(file)
+    remedy = f"Did you mean '{near}'?" if near else "Check the path."
     return f"There is no file '{file}' (looked in '{Path.cwd()}'). {remedy}"
 
 
@@ -205,12 +204,4 @@ def _unknown(document: Document, path: KeyPath, table: Table, *, nested: bool) -
     }
     return SpecError(
         f"unknown setting '{dotted}'. {suggestion(path[-1], siblings)}", path=document.path, line=line, field=dotted
-    )
-
-
-def suggestion(word: str, known: set[str]) -> str:
-    """Return the sentence that offers the nearest known word, or lists them all."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return (
-        f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(sorted(k for k in known if k != '$schema'))}."
     )

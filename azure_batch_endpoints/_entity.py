@@ -10,23 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from typing_extensions import Self
 
 from azure_batch_endpoints import _render
 from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, pauses
+from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import (
-    InvalidInputError,
     NotFoundError,
     OperationFailedError,
-    TransportError,
     WaitTimeoutError,
 )
 from azure_batch_endpoints.states import ProvisioningState
-
-if TYPE_CHECKING:
-    from azure_batch_endpoints._workspace import Workspace
 
 _T = TypeVar("_T")
 
@@ -49,15 +45,7 @@ class Snapshot(Generic[_T]):
     def take(cls, read: Callable[[object], _T], data: object) -> Self:
         """Read a decoded JSON answer."""
         raw = data if isinstance(data, dict) else {}
-        try:
-            body = read(raw)
-        except ValueError as error:
-            name = raw.get("id") or raw.get("name") or "the service"
-            raise TransportError(
-                f"The answer about '{name}' has a shape that this version cannot read. Is there a newer version? "
-                f"The service may have done what was asked. ({' '.join(str(error).split())[:300]})"
-            ) from error
-        return cls(body, MappingProxyType(raw), datetime.now(timezone.utc))
+        return cls(understood(read, raw), MappingProxyType(raw), datetime.now(timezone.utc))
 
     def with_body(self, body: _T) -> Self:
         """Return this answer with a body that was completed from elsewhere."""
@@ -182,8 +170,8 @@ class Provisioned(Entity[_T], ABC):
         return self
 
     def _settle(self, deadline: Deadline) -> None:
-        longest = 0.5 if self._workspace.session.is_local else 10.0
-        for pause in pauses(self._workspace.session.first_pause, longest):
+        session = self._workspace.session
+        for pause in pauses(session.first_pause, session.longest_pause):
             if self.provisioning_state.is_terminal or not self._says_state():
                 return
             deadline.sleep(pause if self._asked_pause is None else self._asked_pause)
@@ -230,13 +218,13 @@ class Provisioned(Entity[_T], ABC):
             raise WaitTimeoutError(text, self) from passed
 
 
-def name_of(value: str | Entity[Any], noun: str) -> str:
-    """Return the name of an entity or the name itself.
+class Collection:
+    """The workspace's things of one kind, or a part of them."""
 
-    Raises:
-        InvalidInputError: it is neither, or the name is empty.
-    """
-    name = value.name if isinstance(value, Entity) else value
-    if not isinstance(name, str) or not name:
-        raise InvalidInputError(f"{name!r} is not the name of a {noun}. Pass its name or the object.")
-    return name
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def __repr__(self) -> str:
+        """Name the verbs, for whoever looks at it in a notebook; sends nothing."""
+        verbs = {"create": "create(spec)", "get": "get(name)", "list": "list()", "get_default": "get_default()"}
+        return f"<{type(self).__name__}: {', '.join(text for verb, text in verbs.items() if hasattr(self, verb))}>"

@@ -19,9 +19,9 @@ def wanted(asked: bool | None) -> bool:  # noqa: FBT001 (the user's own switch, 
 
 
 @contextmanager
-def job_bar(name: str, *, show: bool) -> Iterator[Callable[[JobProgress | None, str], None]]:
+def job_bar(name: str, *, show: bool | None) -> Iterator[Callable[[JobProgress | None, str], None]]:
     """Draw a job's progress in input files; yields the function that takes progress and status."""
-    if not show:
+    if not wanted(show):
         yield _draw_nothing
         return
     bar = _tqdm()(desc=f"{name} ", unit=" files", file=sys.stderr, dynamic_ncols=True)
@@ -42,9 +42,9 @@ def job_bar(name: str, *, show: bool) -> Iterator[Callable[[JobProgress | None, 
 
 
 @contextmanager
-def upload_bar(*, show: bool) -> Iterator[Callable[[UploadStep], None] | None]:
+def upload_bar(*, show: bool | None = None) -> Iterator[Callable[[UploadStep], None] | None]:
     """Draw uploads in bytes and files; yields what the upload reports to, or None when nothing is to be drawn."""
-    if not show:
+    if not wanted(show):
         yield None
         return
     bars: dict[str, Any] = {}

@@ -36,11 +36,14 @@ def to_frame(
         columns: names to give, or None.
         sep: separator, or None.
     """
-    known = formats[0] if len(formats) == 1 else {}
-    kind = known.get("kind")
+    kind, known = _joined(formats)
+    if sep is None and kind == "csv":
+        sep = ","
     if sep is None and kind == "dataframe":
-        return _named(_delimited(data, " ", known.get("columns") or []), columns)
+        return _named(_delimited(data, " ", known), columns)
     lines = _lines(data)
+    if sep is None and kind == "list" and known:
+        return _named(_elements(lines, known[0][1]), columns)
     values = _literals(lines) if sep is None and kind != "dataframe" else None
     if values is not None:
         return _named(_from_literals(values), columns)
@@ -49,18 +52,61 @@ def to_frame(
     return _named(_plain(lines) if sep is None else _delimited(data, sep, []), columns)
 
 
+def _joined(formats: Sequence[Mapping[str, Any]]) -> tuple[str | None, Sequence[tuple[Any, str]]]:
+    """Return the kind and the columns that all mini-batches have together; no columns where names differ."""
+    kinds = {one.get("kind") for one in formats}
+    if len(kinds) != 1:
+        return None, []
+    several = [one.get("columns") or [] for one in formats]
+    names = {tuple(name for name, _ in columns) for columns in several}
+    if len(names) != 1:
+        return kinds.pop(), []
+    dtypes = zip(*([dtype for _, dtype in columns] for columns in several), strict=True)
+    return kinds.pop(), list(zip(names.pop(), map(_common, dtypes), strict=True))
+
+
+def _common(dtypes: Sequence[str]) -> str:
+    """Return the dtype of the pieces of a column put together, as ``pandas.concat`` does."""
+    import pandas as pd
+
+    told = {dtype.partition(" ")[2] for dtype in dtypes if _is_text(dtype)}
+    # a piece without a single value is of no type: the others decide
+    kept = {_plain_dtype(dtype) for dtype in dtypes if not dtype.endswith(" missing")} or {"object"}
+    try:
+        whole = str(pd.concat([pd.Series([0], dtype=one) for one in sorted(kept)]).dtype)
+    except (TypeError, ValueError):
+        whole = "object"
+    whole = whole if len(kept) > 1 else kept.pop()
+    return f"{whole} gaps" if _is_text(whole) and told & {"gaps", "missing"} and "empty" not in told else whole
+
+
+def _is_text(dtype: str) -> bool:
+    return dtype.partition(" ")[0] in _TEXT
+
+
+def _plain_dtype(dtype: str) -> str:
+    return dtype.partition(" ")[0] if _is_text(dtype) else dtype
+
+
+def _elements(lines: Sequence[str], kind: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({0: [line == "True" for line in lines] if kind == "bool" else list(lines)})
+
+
 def _lines(data: bytes) -> list[str]:
     """Lines as the service ended them; a string that was returned may hold other line breaks of Unicode."""
     text = data.decode("utf-8", "replace").removesuffix("\n")
     return [line.removesuffix("\r") for line in text.split("\n")] if data else []
 
 
-def _delimited(data: bytes, sep: str, known: Sequence[Sequence[str]]) -> pd.DataFrame:
+def _delimited(data: bytes, sep: str, known: Sequence[tuple[Any, str]]) -> pd.DataFrame:
     import pandas as pd
 
     # A string column holds what the script returned: "NA" and "" are no gaps in it, "007" is no number.
-    text_columns = {i: str for i, (_, dtype) in enumerate(known) if dtype in _TEXT}
+    text_columns = {i: str for i, (_, dtype) in enumerate(known) if _is_text(dtype)}
     gaps = {i: ["", "nan", "NaN", "<NA>"] for i in range(len(known)) if i not in text_columns}
+    gaps |= {i: [""] for i in text_columns if known[i][1].endswith(" gaps")}
     options: dict[str, Any] = {"na_values": gaps, "keep_default_na": False} if text_columns else {}
     try:
         frame: pd.DataFrame = pd.read_csv(
@@ -80,7 +126,7 @@ def _delimited(data: bytes, sep: str, known: Sequence[Sequence[str]]) -> pd.Data
     if len(known) != len(frame.columns):
         return frame
     for position, (_, dtype) in enumerate(known):
-        frame[position] = _typed(frame[position], dtype)
+        frame[position] = _typed(frame[position], _plain_dtype(dtype))
     frame.columns = pd.Index([name for name, _ in known])
     return frame
 
@@ -143,7 +189,10 @@ def _from_literals(values: Sequence[Any]) -> pd.DataFrame:
 
 def _separator(lines: Sequence[str]) -> str | None:
     for sep in _SEPARATORS:
-        widths = {len(row) for row in csv.reader(lines, delimiter=sep)}
+        try:
+            widths = {len(row) for row in csv.reader(lines, delimiter=sep)}
+        except csv.Error:  # a zero byte, before Python 3.11
+            continue
         if len(widths) == 1 and max(widths) > 1:
             return sep
     return None
@@ -162,6 +211,7 @@ def _plain(lines: Sequence[str]) -> pd.DataFrame:
 def _named(frame: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
     if columns is None:
         return frame
+    columns = [columns] if isinstance(columns, str) else columns
     if len(columns) != len(frame.columns):
         raise ResultsError(
             f"The rows have {len(frame.columns)} columns, but {len(columns)} names were given ({', '.join(columns)}). "

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import Self
 
 from azure_batch_endpoints import _documents
+from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.errors import SpecError
 
 AnyPath: TypeAlias = str | PathLike[str]
@@ -68,7 +69,7 @@ class Spec(BaseModel):
         for name in overrides:
             if name not in cls.model_fields:
                 raise SpecError(
-                    f"{cls.__name__} has no field '{name}'. {_documents.suggestion(name, set(cls.model_fields))}",
+                    f"{cls.__name__} has no field '{name}'. {suggestion(name, set(cls.model_fields))}",
                     field=name,
                 )
         values = {**fields.values, **overrides}
@@ -99,9 +100,7 @@ def _spec_error(error: ValidationError, spec: type[Spec]) -> SpecError:
         return SpecError(f"{field}{joint}{nested}" if field else str(nested), field=dotted.lstrip("."))
     if first["type"] == "extra_forbidden":
         known = set(spec.model_fields)
-        return SpecError(
-            f"{spec.__name__} has no field '{field}'. {_documents.suggestion(where[-1], known)}", field=field
-        )
+        return SpecError(f"{spec.__name__} has no field '{field}'. {suggestion(where[-1], known)}", field=field)
     if first["type"] == "missing":
         return SpecError(f"{spec.__name__} needs '{field}'.", field=field)
     if not field:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from azure_batch_endpoints._documents import suggestion
+from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints._wire import convert, routes
 from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints.errors import (
@@ -49,11 +49,6 @@ class Submission:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-def new_job_name() -> str:
-    """Return a name for a job, in the service's own form."""
-    return f"batchjob-{uuid4()}"
-
-
 def job_overrides(
     *,
     job_name: str | None,
@@ -75,7 +70,7 @@ def job_overrides(
         given["output_file_name"] = output_file_name
     checked = RunSettings(**given)
     return convert.JobOverrides(
-        name=job_name or new_job_name(),
+        name=job_name or f"batchjob-{uuid4()}",
         output_uri=None if output is None else _output_uri(output),
         output_file_name=output_file_name,
         settings={name: getattr(checked, name) for name in _SETTINGS if name in given},
@@ -101,7 +96,7 @@ def submit(workspace: Workspace, job: Submission) -> object:
     if job.properties:
         inner = body["properties"]
         inner["properties"] = {**inner.get("properties", {}), **job.properties}
-    name = job.overrides.name or new_job_name()
+    name = job.overrides.name
     headers: dict[str, str] = {header: name for header in routes.REPEATABILITY_HEADERS}
     if job.deployment is not None:
         headers[routes.DEPLOYMENT_HEADER] = job.deployment
@@ -116,9 +111,12 @@ def submit(workspace: Workspace, job: Submission) -> object:
             expected=(200, 201),
             action=f"invoke endpoint '{job.endpoint}'",
         )
+        if isinstance(answer.body, dict) and answer.body.get("name"):
+            return answer.body
+        text = f"Could not invoke endpoint '{job.endpoint}': the answer ({answer.status}) names no job."
+        raise TransportError(f"{text} A proxy may be in between.")
     except (TransportError, ServerError) as lost:
         return _look_for(workspace, name, lost)
-    return answer.body
 
 
 def _look_for(workspace: Workspace, name: str, lost: TransportError | ServerError) -> object:

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure_batch_endpoints._http import Answer, Deadline
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._wire import models, routes
 from azure_batch_endpoints._wire.uris import storage_place
-from azure_batch_endpoints.errors import InvalidInputError, NotFoundError, PermissionDeniedError, ServiceError
+from azure_batch_endpoints.errors import (
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    ServiceError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 SECRET_SECONDS = 30 * 60.0
 """How long an account key or SAS is used before it is asked for again."""
 _SUCCESS = (200, 201, 202, 204)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -204,7 +211,7 @@ class Workspace:
         action = f"find the default datastore of workspace '{self.path.name}'"
         answer = self.send("GET", self.path.datastores(), params={"isDefault": True, "count": 30}, action=action)
         found = (answer.body.get("value") or []) if isinstance(answer.body, dict) else []
-        read = [models.DatastoreBody.read(one) for one in found]
+        read = [understood(models.DatastoreBody.read, one) for one in found]
         default = next((one for one in read if one.properties.is_default), read[0] if len(read) == 1 else None)
         if default is None or not default.name:
             raise NotFoundError(
@@ -218,7 +225,7 @@ class Workspace:
             body = default
         else:
             answer = self.send("GET", self.path.datastore(name), action=f"open datastore '{name}'")
-            body = models.DatastoreBody.read(answer.body)
+            body = understood(models.DatastoreBody.read, answer.body)
         return Container(_container_url(body, name), self._credential_of(body, name))
 
     def _credential_of(self, body: models.DatastoreBody, name: str) -> ContainerCredential | None:
@@ -256,6 +263,23 @@ class Workspace:
             return self._others[url, sas]
 
 
+def understood(read: Callable[[object], _T], data: object) -> _T:
+    """Return an answer's body as ``read`` makes it.
+
+    Raises:
+        TransportError: it has another shape than this version knows.
+    """
+    try:
+        return read(data)
+    except ValueError as error:
+        named = data if isinstance(data, dict) else {}
+        name = named.get("id") or named.get("name") or "the service"
+        raise TransportError(
+            f"The answer about '{name}' has a shape that this version cannot read. Is there a newer version? "
+            f"The service may have done what was asked. ({' '.join(str(error).split())[:300]})"
+        ) from error
+
+
 def _container_url(body: models.DatastoreBody, name: str) -> str:
     of = body.properties
     container = of.container_name or (of.model_extra or {}).get("filesystem")
@@ -265,8 +289,7 @@ def _container_url(body: models.DatastoreBody, name: str) -> str:
         )
     endpoint, protocol = of.endpoint or "core.windows.net", of.protocol or "https"
     # The local service's datastores name a loopback address: there the account is the first part of the path.
-    host = urlsplit(f"//{endpoint}").hostname or ""
-    if host in {"localhost", "::1"} or host.startswith("127."):
+    if leads_here(f"//{endpoint}"):
         return f"{protocol}://{endpoint.rstrip('/')}/{of.account_name}/{container}"
     return f"{protocol}://{of.account_name}.blob.{endpoint.rstrip('/')}/{container}"
 

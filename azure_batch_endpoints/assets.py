@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from azure_batch_endpoints import _documents, _progress
-from azure_batch_endpoints._entity import Entity, Snapshot
+from azure_batch_endpoints._entity import Collection, Entity, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
 from azure_batch_endpoints._wire import models
@@ -17,8 +17,6 @@ from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
-
-    from azure_batch_endpoints._workspace import Workspace
 
 
 class Asset(Entity[models.AssetBody]):
@@ -105,13 +103,10 @@ class Dataset(Asset):
 _Asset = TypeVar("_Asset", Model, Environment, Dataset)
 
 
-class _Assets(Generic[_Asset]):
+class _Assets(Collection, Generic[_Asset]):
     _kind: ClassVar[AssetKind]
     _noun: ClassVar[str]
     _entity: type[_Asset]
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
 
     def get(self, name: str, /, *, version: str | None = None) -> _Asset:
         """Return a version (1 request).
@@ -125,8 +120,9 @@ class _Assets(Generic[_Asset]):
         """
         if version is None:
             return self._made(assets.latest(self._workspace, self._kind, name).body())
-        path = self._workspace.path.asset(self._kind, name, str(version))
-        return self._made(self._workspace.send("GET", path, action=f"read {self._noun} '{name}:{version}'").body)
+        path, params = self._workspace.path.asset(self._kind, name, str(version)), assets.asset_params(self._workspace)
+        action = f"read {self._noun} '{name}:{version}'"
+        return self._made(self._workspace.send("GET", path, params=params, action=action).body)
 
     def list(self, name: str | None = None, /) -> ItemPaged[_Asset]:
         """List versions of a name, or the newest version of every name; asks page by page.
@@ -134,7 +130,7 @@ class _Assets(Generic[_Asset]):
         Args:
             name: whose versions; None: every name (1 further request each).
         """
-        path, params = self._workspace.path, self._workspace.params
+        path, params = self._workspace.path, assets.asset_params(self._workspace)
         if name is not None:
             url = path.asset_versions(self._kind, name)
             return paged(
@@ -145,7 +141,7 @@ class _Assets(Generic[_Asset]):
                 action=f"list the versions of {self._noun} '{name}'",
             )
 
-        def newest(body: Any) -> _Asset:  # noqa: ANN401 (JSON of the service)
+        def newest(body: Mapping[str, Any]) -> _Asset:
             return self.get(str(body["name"]))
 
         return paged(
@@ -169,7 +165,7 @@ class Models(_Assets[Model]):
         Raises:
             LocalPathError: the path is not there; nothing was sent.
         """
-        with _progress.upload_bar(show=_progress.wanted(None)) as draw:
+        with _progress.upload_bar() as draw:
             return self._made(assets.register_model(self._workspace, spec, progress=draw).body())
 
 
@@ -202,5 +198,5 @@ class Datasets(_Assets[Dataset]):
         Raises:
             LocalPathError: the path is not there or empty; nothing was sent.
         """
-        with _progress.upload_bar(show=_progress.wanted(None)) as draw:
+        with _progress.upload_bar() as draw:
             return self._made(assets.register_dataset(self._workspace, spec, progress=draw).body())

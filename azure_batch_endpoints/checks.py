@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from azure_batch_endpoints._spec_base import is_reference
+from azure_batch_endpoints._spelling import nearest
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ScoringScriptError
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ def check_script(code: Path, script: str) -> list[Finding]:
 
 
 def _missing(what: str, path: Path) -> str:
-    siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, siblings, n=1)
-    remedy = f"Did you mean '{path.with_name(near[0])}'?" if near else "Correct the path."
+    near = nearest(path)
+    remedy = f"Did you mean '{near}'?" if near else "Correct the path."
     return f"The {what} '{path}' does not exist (looked in '{Path.cwd()}'). {remedy}"
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Provisioned, Snapshot
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import convert, models
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
 
-    from azure_batch_endpoints._workspace import Workspace
     from azure_batch_endpoints.specs import ComputeSpec
 
 
@@ -53,11 +52,8 @@ class Compute(Provisioned[models.ComputeBody]):
         return [("name", self.name), ("state", self.provisioning_state), ("type", self.type), ("nodes", nodes)]
 
 
-class Computes:
+class Computes(Collection):
     """The computes of the workspace."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
 
     def create(self, spec: ComputeSpec, /, *, wait: bool = True, timeout: float | None = None) -> Compute:
         """Create a compute, or change the one of that name.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Entity, Snapshot
+from azure_batch_endpoints._entity import Collection, Entity, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import models
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
-
-    from azure_batch_endpoints._workspace import Workspace
 
 
 class Datastore(Entity[models.DatastoreBody]):
@@ -49,11 +47,8 @@ class Datastore(Entity[models.DatastoreBody]):
         ]
 
 
-class Datastores:
+class Datastores(Collection):
     """The datastores of the workspace."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
 
     def get(self, name: str, /) -> Datastore:
         """Return a datastore by its name (1 request).

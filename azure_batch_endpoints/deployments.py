@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, checks
-from azure_batch_endpoints._entity import Provisioned, Snapshot
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
 from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, paged
 from azure_batch_endpoints._storage import assets
 from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints._wire.uris import asset_name
+from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, OperationFailedError, WaitTimeoutError
-from azure_batch_endpoints.jobs import Job, list_jobs
+from azure_batch_endpoints.job import Job
+from azure_batch_endpoints.jobs import list_jobs
 from azure_batch_endpoints.specs import DeploymentSpec, RunSettings
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
-
-    from azure_batch_endpoints._workspace import Workspace
 
 
 class BatchDeployment(Provisioned[models.DeploymentBody]):
@@ -83,10 +84,10 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
             )
         if spec is not None:
             checks.require_script(spec, otherwise="stays as it is")
+        action = f"update deployment '{self.name}' of endpoint '{self.endpoint_name}'"
         base = self.refresh().spec if spec is None else spec
         wanted = base.model_copy(update=given)
-        answer = _put(self._workspace, self.endpoint_name, wanted)
-        self._begun(answer, f"update deployment '{self.name}'")
+        self._begun(_put(self._workspace, self.endpoint_name, wanted, action), action)
         return self.wait(timeout=timeout) if wait else self
 
     def delete(self, *, wait: bool = True, timeout: float | None = None) -> None:
@@ -104,7 +105,8 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
 
     def _make_default(self, deadline: Deadline) -> None:
         action = f"make deployment '{self.name}' the default of endpoint '{self.endpoint_name}'"
-        answer = put_default(self._workspace, self.endpoint_name, self.name)
+        changes = {"default_deployment": self.name}
+        answer = change_endpoint(self._workspace, self.endpoint_name, changes, action)
         left = deadline.remaining()
         try:
             Operation.start(self._workspace.session, answer, action=action).wait(None if math.isinf(left) else left)
@@ -131,21 +133,22 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
             ("name", self.name),
             ("state", self.provisioning_state),
             ("endpoint", self.endpoint_name),
-            ("model", inside.model.asset_id if inside.model else None),
+            ("model", _short(inside.model.asset_id) if inside.model else None),
             ("scoring script", inside.code_configuration.scoring_script if inside.code_configuration else None),
-            ("compute", inside.compute),
+            ("compute", (inside.compute or "").rpartition("/")[2]),
             ("mini-batch size", inside.mini_batch_size),
             ("description", inside.description),
             ("tags", dict(self.tags)),
         ]
 
 
-class BatchDeployments:
+class BatchDeployments(Collection):
     """The deployments of one endpoint."""
 
-    def __init__(self, workspace: Workspace, endpoint_name: str) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, endpoint_name: str, endpoint: Provisioned[Any] | None = None) -> None:
+        super().__init__(workspace)
         self._endpoint_name = endpoint_name
+        self._endpoint = endpoint
 
     def create(
         self, spec: DeploymentSpec, /, *, set_default: bool = False, wait: bool = True, timeout: float | None = None
@@ -157,26 +160,31 @@ class BatchDeployments:
 
         Args:
             spec: what it is.
-            set_default: make it the endpoint's default once it is ready (waits for it).
+            set_default: make it the endpoint's default once it is ready (waits for it, and refreshes the endpoint
+                object this collection came from).
             wait: False returns at once, the deployment still ``Updating``; its ``wait()`` goes on.
             timeout: seconds to wait for the service, uploads not counted; None: as long as it takes.
 
         Raises:
             LocalPathError: model or code is not there. ScoringScriptError: the script cannot work. Nothing was sent.
-            NotFoundError: the endpoint, or an asset named, does not exist.
+            InvalidInputError: it is no spec. NotFoundError: the endpoint, or an asset named, does not exist.
             OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
         """
+        if not isinstance(spec, DeploymentSpec):
+            raise InvalidInputError(
+                f"{spec!r} is no DeploymentSpec. Pass one; from a file: DeploymentSpec.from_yaml(path)."
+            )
         checks.require_script(spec)
-        answer = _put(self._workspace, self._endpoint_name, spec)
+        action = f"create deployment '{spec.name}' of endpoint '{self._endpoint_name}'"
+        answer = _put(self._workspace, self._endpoint_name, spec, action)
         deadline = Deadline(self._workspace.session.clock, timeout)
-        made = BatchDeployment(
-            self._workspace, self._endpoint_name, Snapshot.take(models.DeploymentBody.read, answer.body)
-        )
-        made._begun(answer, f"create deployment '{spec.name}'")
+        made = self._made(answer.body)._begun(answer, action)
         if wait or set_default:
             made.wait(timeout=timeout)
         if set_default:
             made._make_default(deadline)
+            if self._endpoint is not None:
+                self._endpoint.refresh()  # it shows its new default
         return made
 
     def get(self, name: str, /) -> BatchDeployment:
@@ -201,30 +209,24 @@ class BatchDeployments:
         return BatchDeployment(self._workspace, self._endpoint_name, Snapshot.take(models.DeploymentBody.read, body))
 
 
-def put_default(workspace: Workspace, endpoint_name: str, deployment_name: str | None) -> Answer:
-    """Set an endpoint's default deployment: read the whole endpoint and put it back, as the official client does."""
-    url = workspace.path.endpoint(endpoint_name)
-    action = f"set the default deployment of endpoint '{endpoint_name}'"
-    body = models.EndpointBody.read(workspace.send("GET", url, action=action).body)
-    inside = body.properties
-    whole = {
-        "location": body.location or workspace.location,
-        "tags": dict(body.tags or {}),
-        "properties": {
-            "authMode": "aadToken",
-            "description": inside.description,
-            "properties": dict(inside.properties or {}),
-            "defaults": {"deploymentName": deployment_name},
-        },
-    }
-    return workspace.send("PUT", url, json=whole, action=action)
+def _short(reference: str | None) -> str | None:
+    """Return an asset's id in the form that people write."""
+    named = asset_name(reference) if reference else None
+    return f"azureml:{named.name}:{named.version}" if named and named.version else reference
 
 
-def _put(workspace: Workspace, endpoint_name: str, spec: DeploymentSpec) -> Answer:
-    with _progress.upload_bar(show=_progress.wanted(None)) as draw:
+def change_endpoint(workspace: Workspace, name: str, changes: Mapping[str, Any], action: str) -> Answer:
+    """Change fields of an endpoint's spec: read the whole endpoint and put it back, as the official client does."""
+    url = workspace.path.endpoint(name)
+    before = understood(models.EndpointBody.read, workspace.send("GET", url, action=f"read endpoint '{name}'").body)
+    spec = convert.endpoint_spec(before).model_copy(update=changes)
+    location = before.location or workspace.location
+    body = convert.endpoint_body(spec, location, properties=before.properties.properties)
+    return workspace.send("PUT", url, json=body, action=action)
+
+
+def _put(workspace: Workspace, endpoint_name: str, spec: DeploymentSpec, action: str) -> Answer:
+    with _progress.upload_bar() as draw:
         ids = assets.resolve_deployment(workspace, spec, progress=draw)
     body = convert.deployment_body(spec, ids, workspace.location)
-    url = workspace.path.deployment(endpoint_name, spec.name)
-    return workspace.send(
-        "PUT", url, json=body, action=f"create deployment '{spec.name}' of endpoint '{endpoint_name}'"
-    )
+    return workspace.send("PUT", workspace.path.deployment(endpoint_name, spec.name), json=body, action=action)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure_batch_endpoints import _rows, checks
 from azure_batch_endpoints._spec_base import is_reference
-from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ScoringScriptError
+from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ResultsError, ScoringScriptError
 from azure_batch_endpoints.items import ItemOutcome
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Estimate:
     """What would go wrong, e.g. a mini-batch that needs longer than ``retry_settings.timeout``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DryRun:
     """What a dry run found."""
 
@@ -50,14 +50,19 @@ class DryRun:
     formats: Sequence[dict[str, Any]] = field(default=(), repr=False)
     """Kind, names and dtypes of the rows."""
 
+    def __repr__(self) -> str:
+        good = sum(one.status == "succeeded" for one in self.outcomes)
+        return (
+            f"DryRun({good} of {len(self.outcomes)} files succeeded, {self.seconds_per_file:.3g} s a file, "
+            f"{self.peak_memory / 1e6:.0f} MB at most)"
+        )
+
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows the script returned.
 
         Raises:
             ResultsError: it returned none; see :attr:`outcomes`.
         """
-        from azure_batch_endpoints.errors import ResultsError
-
         if not self.text:
             first = next((one for one in self.outcomes if one.status == "failed"), None)
             why = f": {first.error_type} {first.error_message} on '{first.path}'" if first else ""

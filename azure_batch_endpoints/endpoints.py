@@ -9,21 +9,20 @@ from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, _submit
 from azure_batch_endpoints import inputs as _inputs
-from azure_batch_endpoints._entity import Provisioned, Snapshot, name_of
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
 from azure_batch_endpoints._wire import convert, models
 from azure_batch_endpoints._wire.jobview import job_view
-from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments, put_default
+from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments, change_endpoint
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.inputs import Input, InputLike, InputValue
-from azure_batch_endpoints.jobs import Job, list_jobs
+from azure_batch_endpoints.job import Job
+from azure_batch_endpoints.jobs import list_jobs
 from azure_batch_endpoints.specs import EndpointSpec, RetrySettings
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
-
-    from azure_batch_endpoints._workspace import Workspace
 
 
 class BatchEndpoint(Provisioned[models.EndpointBody]):
@@ -55,7 +54,7 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
     @property
     def deployments(self) -> BatchDeployments:
         """Its deployments."""
-        return BatchDeployments(self._workspace, self.name)
+        return BatchDeployments(self._workspace, self.name, self)
 
     def invoke(
         self,
@@ -95,7 +94,8 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             error_threshold: failed input files tolerated, -1 for any number; None: the deployment's.
             retry_settings: tries and time limit of one mini-batch; None: the deployment's.
             logging_level: ``debug``, ``info`` or ``warning``; None: the deployment's.
-            job_name: name of the job; None: a new one. An old one gives the job of that name back.
+            job_name: name of the job; None: a new one. With one that was used before, the same call gives that job
+                back and starts nothing; another call is refused.
             experiment_name: experiment; None: the endpoint's name.
             tags: tags of the job.
 
@@ -105,7 +105,7 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         Raises:
             InvalidInputError: no input, several for a model deployment, a bad override, or no default deployment.
             LocalPathError: the local path is not there or empty. Nothing was sent.
-            NotFoundError: the deployment or data set does not exist.
+            NotFoundError: the deployment or data set does not exist. ConflictError: the job's name is taken.
             ServiceError: the service refused it. TransportError: no answer, and no job was found.
 
         Source:
@@ -129,11 +129,11 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             tags=tags,
             settings=settings,
         )
-        chosen = None if deployment is None else name_of(deployment, "deployment")
+        chosen = None if deployment is None else self._own(deployment)
         if chosen is None:
             self._require_default()
         uri = self._require_scoring_uri()
-        with _progress.upload_bar(show=_progress.wanted(None)) as draw:
+        with _progress.upload_bar() as draw:
             ready = {name: assets.resolve_input(self._workspace, one, progress=draw) for name, one in asked.items()}
         job = _submit.Submission(self.name, uri, chosen, ready, overrides)
         return Job(self._workspace, Snapshot.take(job_view, _submit.submit(self._workspace, job)))
@@ -152,11 +152,11 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             this object, refreshed.
 
         Raises:
-            ServiceError: there is no such deployment.
+            ServiceError: there is no such deployment. InvalidInputError: it is another endpoint's.
         """
-        name = name_of(deployment, "deployment")
-        answer = put_default(self._workspace, self.name, name)
-        self._begun(answer, f"set the default deployment of endpoint '{self.name}' to '{name}'")
+        name = self._own(deployment)
+        action = f"set the default deployment of endpoint '{self.name}' to '{name}'"
+        self._begun(change_endpoint(self._workspace, self.name, {"default_deployment": name}, action), action)
         return self.wait(timeout=timeout) if wait else self
 
     def update(
@@ -180,18 +180,10 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         """
         if description is None and tags is None:
             raise InvalidInputError(f"Endpoint '{self.name}': nothing to update. Pass description or tags.")
-        self.refresh()
-        spec = EndpointSpec.model_construct(  # not checked again: the service allows names that this package would not
-            name=self.name,
-            description=self.description if description is None else description,
-            tags=self.tags if tags is None else tags,
-            default_deployment=self.default_deployment_name,
-        )
-        body = convert.endpoint_body(
-            spec, self._workspace.location, properties=self._snapshot.body.properties.properties
-        )
+        given = {"description": description, "tags": tags}
+        changes = {name: value for name, value in given.items() if value is not None}
         action = f"update endpoint '{self.name}'"
-        self._begun(self._workspace.send("PUT", self._url(), json=body, action=action), action)
+        self._begun(change_endpoint(self._workspace, self.name, changes, action), action)
         return self.wait(timeout=timeout) if wait else self
 
     def delete(self, *, wait: bool = True, timeout: float | None = None) -> None:
@@ -206,6 +198,18 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
     def list_jobs(self) -> ItemPaged[Job]:
         """List its jobs; asks page by page."""
         return list_jobs(self._workspace, self.name, None)
+
+    def _own(self, deployment: str | BatchDeployment) -> str:
+        """Return the name of one of its deployments; whether a name alone is one, the service knows."""
+        name = deployment.name if isinstance(deployment, BatchDeployment) else deployment
+        if not isinstance(name, str) or not name:
+            raise InvalidInputError(f"{name!r} is not the name of a deployment. Pass its name or the object.")
+        if isinstance(deployment, BatchDeployment) and deployment.endpoint_name.lower() != self.name.lower():
+            raise InvalidInputError(
+                f"Deployment '{name}' is one of endpoint '{deployment.endpoint_name}', not of '{self.name}'. "
+                "Pass one of this endpoint's. Nothing was sent."
+            )
+        return name
 
     def _require_default(self) -> None:
         """Say what is missing rather than let the service answer that it has nothing to route to."""
@@ -245,11 +249,8 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         ]
 
 
-class BatchEndpoints:
+class BatchEndpoints(Collection):
     """The batch endpoints of the workspace."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
 
     def create(self, spec: EndpointSpec | str, /, *, wait: bool = True, timeout: float | None = None) -> BatchEndpoint:
         """Create an endpoint, or replace the settings of the one of that name.

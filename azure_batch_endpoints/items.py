@@ -1,4 +1,4 @@
-"""What became of each input file, and how far a job is. Values only; asking the service is ``jobs``' matter."""
+"""What became of each input file, and how far a job is. Values only; asking the service is ``job``'s matter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class ItemOutcome:
     seconds: float | None
     """Seconds its mini-batch took on the last try."""
     error_type: str | None
-    """Exception class of the script, or ``Timeout``, ``WorkerDied``, ``ShortReturn``, ``WrongReturnType``."""
+    """Exception class of the script, or ``Timeout``, ``WorkerDied``, ``ShortReturn``, ``WrongReturnType``,
+    ``RowsNotWritten``, ``InputUnavailable`` (it could not be fetched from storage)."""
     error_message: str | None
     """Text of that error."""
     traceback: str | None
@@ -56,7 +57,7 @@ class JobProgress:
     done: int = 0
     """Mini-batches finished, failed ones included."""
     failed: int = 0
-    """Mini-batches given up after ``retry_settings.max_retries`` tries."""
+    """Mini-batches given up after ``retry_settings.max_retries`` tries, those with a part of their rows included."""
     total: int | None = None
     """Mini-batches planned; None until the inputs are listed."""
     items_done: int = 0

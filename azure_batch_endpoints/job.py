@@ -68,7 +68,7 @@ class Job(Entity[JobView]):
 
     @property
     def error(self) -> str | None:
-        """Why it failed: the first cause with script line and file; None while it has not."""
+        """Why it failed: the first cause with script line and file. Of a list in the cloud only after refresh()."""
         return self._snapshot.body.error
 
     @property
@@ -125,8 +125,7 @@ class Job(Entity[JobView]):
 
         Args:
             timeout: seconds; None: as long as it takes. The job goes on when the time is over.
-            poll_interval: longest pause between looks, in seconds; None: 10, and 0.5 for the local service. Looks
-                are quick at first.
+            poll_interval: longest pause between looks, in seconds; None: 10, locally 0.5. The first ones are short.
             raise_on_failure: False returns a failed or cancelled job instead of raising.
             progress: True draws a bar on stderr, False nothing; None: a bar in a notebook or on a terminal.
 
@@ -139,8 +138,8 @@ class Job(Entity[JobView]):
         """
         session = self._workspace.session
         deadline = Deadline(session.clock, timeout)
-        longest = poll_interval or (0.5 if session.is_local else 10.0)
-        with _progress.job_bar(self.name, show=_progress.wanted(progress)) as draw:
+        longest = poll_interval or session.longest_pause
+        with _progress.job_bar(self.name, show=progress) as draw:
             try:
                 for pause in pauses(min(session.first_pause, longest), longest):
                     self._refresh(deadline)
@@ -149,7 +148,8 @@ class Job(Entity[JobView]):
                         break
                     deadline.sleep(pause if self._asked_pause is None else self._asked_pause)
             except DeadlinePassed as passed:
-                raise WaitTimeoutError(self._still(timeout), self) from passed
+                if not self.status.is_terminal:
+                    raise WaitTimeoutError(self._still(timeout), self) from passed
         if raise_on_failure:
             self._raise_if_failed()
         return self
@@ -168,7 +168,7 @@ class Job(Entity[JobView]):
         """
         session = self._workspace.session
         deadline = Deadline(session.clock, timeout)
-        pause = (session.first_pause, 0.5 if session.is_local else 5.0)
+        pause = (session.first_pause, min(5.0, session.longest_pause))
 
         def status(until: Deadline) -> JobStatus:
             return self._refresh(until).status
@@ -302,12 +302,12 @@ class Job(Entity[JobView]):
         snapshot = Snapshot.take(job_view, answer.body)
         self.endpoint_name = snapshot.body.endpoint or self.endpoint_name
         self.deployment_name = snapshot.body.deployment or self.deployment_name
-        self._snapshot = snapshot if snapshot.body.error else self._explained(snapshot, deadline)
+        self._snapshot = self._explained(snapshot, deadline)
         return self
 
     def _explained(self, snapshot: Snapshot[JobView], deadline: Deadline | None) -> Snapshot[JobView]:
         """Fetch the reason of a failure from the run history: the management route does not tell it."""
-        if snapshot.body.status is not JobStatus.FAILED:
+        if snapshot.body.error or snapshot.body.status is not JobStatus.FAILED:
             return snapshot
         try:
             child = _runs.child_run(self._workspace, self.name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Snapshot
+from azure_batch_endpoints._entity import Collection, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.jobview import job_view
@@ -19,23 +19,20 @@ if TYPE_CHECKING:
 
     from azure_batch_endpoints._workspace import Workspace
 
-__all__ = ["Job", "Jobs", "list_jobs"]
 
-
-class Jobs:
+class Jobs(Collection):
     """The jobs of the workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
     def get(self, name: str, /) -> Job:
-        """Return a job by its name (1 request).
+        """Return a job by its name (1 request; 2 more when it failed in the cloud, for the reason).
 
         Raises:
             NotFoundError: there is none of that name.
         """
         answer = self._workspace.send("GET", self._workspace.path.job(name), action=f"read job '{name}'")
-        return Job(self._workspace, Snapshot.take(job_view, answer.body))
+        job = Job(self._workspace, Snapshot.take(job_view, answer.body))
+        job._snapshot = job._explained(job._snapshot, None)
+        return job
 
     def list(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import dis
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -164,13 +165,23 @@ def _imports(function: FunctionType, known: set[str]) -> Iterator[str]:
     for name in sorted(_names(function.__code__, "LOAD_GLOBAL") - known - vars(builtins).keys()):
         if name.startswith("@"):  # pytest's own, in the assert statements of a test module; the source has none
             continue
-        value = function.__globals__.get(name)
-        if not isinstance(value, ModuleType):
+        line = _import_line(name, function.__globals__.get(name), function.__module__)
+        if line is None:
             raise ValueError(
                 f"The scoring function '{function.__name__}' uses '{name}' of its module, which does not come along "
                 "into the scoring script. Define or import it inside the function, or pass the script as text."
             )
-        yield f"import {value.__name__} as {name}"
+        yield line
+
+
+def _import_line(name: str, value: object, here: str) -> str | None:
+    """Return what imports a module, or a class or function of one other than the test's own; None when nothing does."""
+    if isinstance(value, ModuleType):
+        return f"import {value.__name__} as {name}"
+    if not (inspect.isclass(value) or inspect.isroutine(value)) or value.__module__ == here:
+        return None
+    found = getattr(sys.modules.get(value.__module__), value.__name__, None) is value
+    return f"from {value.__module__} import {value.__name__} as {name}" if found else None
 
 
 def _names(code: CodeType, operation: str) -> set[str]:

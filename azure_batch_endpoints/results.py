@@ -86,7 +86,8 @@ class JobResults:
         there = next((path for path in wanted if path.exists()), None)
         if there is not None and not overwrite:
             raise LocalPathError(
-                f"'{there}' is there already; nothing was downloaded. Choose another folder, or pass overwrite=True.",
+                f"'{there}' is there already; nothing was downloaded. Choose another folder, or overwrite it: "
+                "overwrite=True, on the command line --overwrite.",
                 path=there,
             )
         for path, name in wanted.items():

@@ -84,7 +84,7 @@ class RetrySettings(Spec):
 
 
 class RunSettings(Spec):
-    """How a deployment scores; any of it can be overridden for one job by ``invoke``."""
+    """How a deployment scores; ``invoke`` can override it for one job, but for output action and variables."""
 
     mini_batch_size: Count = Field(default=10, ge=1)
     """Files given to one ``run(mini_batch)``."""
@@ -112,7 +112,7 @@ class ModelSpec(Spec):
     _table = MODEL
     _paths = ("path",)
 
-    name: AssetName | Literal[""] = ""
+    name: AssetName | Literal[""]
     """Its name; empty for a model that is only part of one deployment (named by its content)."""
     path: Annotated[str | Path, BeforeValidator(_path)]
     """A local file or folder, or a URI in storage."""
@@ -271,7 +271,8 @@ class DeploymentSpec(Spec):
         model, environment = values.get("model"), values.get("environment")
         if isinstance(model, dict):
             ModelSpec._from_file(model, folder)
-            values["model"] = _made(ModelSpec, "model", model) if set(model) != {"path"} else model["path"]
+            given = {"name": "", **model}
+            values["model"] = _made(ModelSpec, "model", given) if set(model) != {"path"} else model["path"]
         if isinstance(environment, dict):
             EnvironmentSpec._from_file(environment, folder)
             values["environment"] = _made(EnvironmentSpec, "environment", environment)

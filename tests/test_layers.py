@@ -26,7 +26,7 @@ def module_name(file: Path) -> str:
 MODULES = {module_name(file): file for file in sorted(ROOT.rglob("*.py"))}
 
 ROWS = (
-    ("errors", "states", "_version"),
+    ("errors", "states", "_loopback", "_spelling", "_version"),
     ("inputs", "items", "_documents", "_spec_tables", "_config"),
     ("_spec_base",),
     ("specs",),
@@ -55,6 +55,7 @@ SERVICE_MAY_IMPORT = {
     "inputs",
     "items",
     "_documents",
+    "_loopback",
     "specs",
     "checks",
     "_wire",
@@ -74,7 +75,7 @@ INSIDE_A_FUNCTION = {
 INSIDE_THE_SERVICE = {
     "local.plan": set[str](),
     "local.job": set[str](),
-    "local.blobstore": set[str](),
+    "local.blobstore": {"local.disk"},
     "local.azurite": set[str](),
     "local.ledger_file": set[str](),
     "local.engines": {"local.plan", "local.logfiles"},
@@ -107,7 +108,8 @@ HOMES = {
     "msrest": ("msrest", {"_wire.scalars"}),
     "obstore": ("obstore", {"_storage.swift"}),
     "packaging": ("packaging", {"local.environments"}),
-    "pandas": ("pandas", {"_rows", "items"}),
+    "mlflow": ("mlflow-skinny", {"local.mlflow_driver"}),
+    "pandas": ("pandas", {"_rows", "items", "local.mlflow_driver"}),
     "pathspec": ("pathspec", {"_storage.ignoring"}),
     "pyarrow": ("pyarrow", {"results"}),
     "pydantic": ("pydantic", {"_spec_base", "specs", "_wire.models"}),

@@ -18,7 +18,8 @@ from azure.core.exceptions import (
 )
 from azure.core.rest import HttpRequest
 
-from azure_batch_endpoints._http.policies import CONNECTION_TIMEOUT, READ_TIMEOUT, REPEATABLE, is_loopback
+from azure_batch_endpoints._http.policies import CONNECTION_TIMEOUT, READ_TIMEOUT, REPEATABLE
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints.errors import AuthenticationError, TransportError, redact
 
 
@@ -38,7 +39,7 @@ def not_signed_in(error: Exception, action: str) -> AuthenticationError:
 def no_answer(request: HttpRequest, error: AzureError, action: str) -> TransportError:
     """Say which host gave no answer, why, and what to do; of a POST also that it may have been carried out."""
     parts = urlsplit(request.url)
-    what, remedy = _explain(error, local=is_loopback(parts.hostname or ""))
+    what, remedy = _explain(error, local=leads_here(request.url))
     if request.method not in REPEATABLE and not isinstance(error, ServiceRequestError):
         remedy = f"The service may have done it all the same: look before you try again. {remedy}"
     return TransportError(f"Could not {action}: '{parts.netloc}' {what}. {remedy}")

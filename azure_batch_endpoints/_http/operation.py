@@ -23,7 +23,6 @@ from azure_batch_endpoints.errors import InvalidInputError, TransportError
 if TYPE_CHECKING:
     from azure_batch_endpoints._http.session import Session
 
-LONGEST_PAUSE = 10.0
 SHORTEST_PAUSE = 0.05
 _SUCCEEDED = "succeeded"
 _ENDED_BADLY = {"failed": "Failed", "canceled": "Canceled", "cancelled": "Canceled"}
@@ -115,7 +114,7 @@ class Operation:
         """Wait for the end and return the resource's body; None where no resource is left or made.
 
         The service sends no ``Retry-After`` (none in its recorded answers), so the looks begin after half a second
-        (local: 0.05 s) and grow apart to 10 s; a ``Retry-After`` that does come is obeyed.
+        (local: 0.05 s) and grow apart to 10 s (local: 0.5 s); a ``Retry-After`` that does come is obeyed.
 
         Args:
             timeout: seconds; None waits for ever. May be called again after it was over.
@@ -127,7 +126,7 @@ class Operation:
             TransportError: a look got no answer; the operation goes on.
         """
         deadline = Deadline(self._session.clock, timeout)
-        own = pauses(self._session.first_pause, LONGEST_PAUSE)
+        own = pauses(self._session.first_pause, self._session.longest_pause)
         while not self._done:
             self._rest(own, deadline)
             self._look(deadline)

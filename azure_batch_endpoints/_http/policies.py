@@ -5,7 +5,6 @@ No call of the service is described here; ``session`` puts the policies in order
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
 from azure_batch_endpoints._http.clock import Clock, Deadline
+from azure_batch_endpoints._loopback import is_loopback
 from azure_batch_endpoints.errors import TransportError, redact
 
 CONNECTION_TIMEOUT = 10.0
@@ -44,16 +44,6 @@ _LOGGED_HEADERS = (
 )
 
 _Origin = tuple[str, str, int]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine by its very name: 127.0.0.0/8, ::1 or localhost."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Hosts:

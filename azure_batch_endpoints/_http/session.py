@@ -36,9 +36,9 @@ from azure_batch_endpoints._http.policies import (
     SparingRetryPolicy,
     TimeLimitPolicy,
     check_url,
-    is_loopback,
     logging_policy,
 )
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._version import __version__
 from azure_batch_endpoints.errors import TransportError, from_response
 
@@ -76,8 +76,8 @@ class Session:
         """
         self.base_url = base_url.rstrip("/")
         self.clock = clock or Clock()
-        self.is_local = is_loopback(urlsplit(self.base_url).hostname or "")
-        self.first_pause = 0.05 if self.is_local else 0.5
+        self.is_local = leads_here(self.base_url)
+        self.first_pause, self.longest_pause = (0.05, 0.5) if self.is_local else (0.5, 10.0)
         self._hosts = Hosts(self.base_url, domains)
         self._retry = SparingRetryPolicy(self.clock, backoff=0.05 if self.is_local else 0.8)
         self._audiences = AudiencePolicy(credential, scopes)

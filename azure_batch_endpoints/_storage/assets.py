@@ -6,35 +6,29 @@ out. Bodies are built in ``_wire.convert``, files are read and sent by ``hashing
 
 from __future__ import annotations
 
-from azure_batch_endpoints._storage.codes import code_id, code_source, register_code
+from azure_batch_endpoints._storage.codes import code_source, register_code
 from azure_batch_endpoints._storage.datasets import dataset_uri, register_dataset, upload_input
 from azure_batch_endpoints._storage.environments import (
     described_environment,
-    environment_id,
     register_described,
     register_environment,
 )
-from azure_batch_endpoints._storage.models import model_id, model_source, register_model, source_id
+from azure_batch_endpoints._storage.models import model_source, register_model, source_id
 from azure_batch_endpoints._storage.upload import Progress
-from azure_batch_endpoints._storage.versions import latest
+from azure_batch_endpoints._storage.versions import asset_params, latest
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.inputs import Input
 from azure_batch_endpoints.specs import DeploymentSpec
 
 __all__ = [
-    "code_id",
-    "compute_id",
-    "dataset_uri",
-    "environment_id",
+    "asset_params",
     "latest",
-    "model_id",
     "register_dataset",
     "register_environment",
     "register_model",
     "resolve_deployment",
     "resolve_input",
-    "upload_input",
 ]
 
 

@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 from typing_extensions import Self
 
-from azure_batch_endpoints._storage.credentials import ContainerCredential, is_loopback
+from azure_batch_endpoints._loopback import leads_here
+from azure_batch_endpoints._storage.credentials import ContainerCredential
 from azure_batch_endpoints._storage.failures import translated
 from azure_batch_endpoints.errors import ConflictError, InvalidInputError, NotFoundError
 
@@ -100,7 +101,7 @@ class Container:
                 f"'{parts.scheme}://{parts.netloc}{parts.path}' is not the URL of a container. "
                 "Write https://<account>.blob.core.windows.net/<container>."
             )
-        if credential is not None and parts.scheme != "https" and not is_loopback(url):
+        if credential is not None and parts.scheme != "https" and not leads_here(url):
             raise InvalidInputError(
                 f"The storage account at '{parts.netloc}' is reached over plain http, so no credential is sent to it. "
                 "Use https; plain http is for this machine only."
@@ -277,7 +278,7 @@ class Container:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import ContainerClient, ExponentialRetry
 
-        local = is_loopback(self.url)
+        local = leads_here(self.url)
         retry = ExponentialRetry(
             initial_backoff=0 if local else 1, increment_base=1 if local else 2, random_jitter_range=0 if local else 1
         )

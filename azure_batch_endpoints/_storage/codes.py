@@ -20,21 +20,12 @@ CodeSource: TypeAlias = "str | LocalTree"
 """A reference, or what was found in a local folder."""
 
 
-def code_id(workspace: Workspace, path: str | PathLike[str], *, progress: Progress | None = None) -> str:
-    """Return the id of a code version: found by its content, else uploaded and registered.
-
-    Args:
-        workspace: where.
-        path: folder of the scoring script, or the id of a code version.
-        progress: told about the upload.
+def code_source(path: str | PathLike[str]) -> CodeSource:
+    """Look at the folder of a scoring script, or take the id of a code version as it is; nothing is sent.
 
     Raises:
         LocalPathError: the folder is not there, or is a file.
     """
-    return register_code(workspace, code_source(path), progress)
-
-
-def code_source(path: str | PathLike[str]) -> CodeSource:
     if is_reference(path):
         return fspath(path)
     tree = scan(path, role="Code")

@@ -1,10 +1,9 @@
-"""What opens a container, and whether an address is this machine. Values only; no library is needed for them."""
+"""What opens a container. Values only; no library is needed for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -32,9 +31,3 @@ class ContainerCredential:
     def __repr__(self) -> str:
         """Show which it is, and nothing of it."""
         return f"ContainerCredential({self.kind})"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -39,25 +39,16 @@ class Described:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def environment_id(workspace: Workspace, environment: str | PathLike[str] | EnvironmentSpec | None) -> str | None:
-    """Return the id of an environment version.
+def described_environment(environment: str | PathLike[str] | EnvironmentSpec | None) -> Described | str | None:
+    """Return a reference as it is, and anything else with its files read; nothing is sent.
 
     Args:
-        workspace: where.
-        environment: ``azureml:name:1`` or an id (nothing is asked), ``azureml:name@latest`` (asked), a conda or
-            environment YAML file or a spec (registered under its name, or without one anonymously, with a version that
-            names its content), or None.
+        environment: ``azureml:name:1``, ``azureml:name@latest``, an id, a conda or environment YAML file, a spec, None.
 
     Raises:
         LocalPathError: the file is not there.
         SpecError: the file is not what it should be.
-        NotFoundError: there is no version of that name.
     """
-    return register_described(workspace, described_environment(environment))
-
-
-def described_environment(environment: str | PathLike[str] | EnvironmentSpec | None) -> Described | str | None:
-    """Return a reference as it is, and anything else with its files read; nothing is sent."""
     if environment is None or (isinstance(environment, str) and is_reference(environment)):
         return environment
     spec = environment if isinstance(environment, EnvironmentSpec) else _read(environment)
@@ -71,7 +62,13 @@ def described_environment(environment: str | PathLike[str] | EnvironmentSpec | N
 
 
 def register_described(workspace: Workspace, environment: Described | str | None) -> str | None:
-    """Return the id of what :func:`described_environment` made; registers what is no reference."""
+    """Return the id of what :func:`described_environment` made; registers what is no reference.
+
+    Without a name it is registered anonymously, with a version that names its content.
+
+    Raises:
+        NotFoundError: there is no version of that name.
+    """
     if environment is None:
         return None
     if isinstance(environment, str):

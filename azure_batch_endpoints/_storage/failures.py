@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints.errors import LocalPathError, ServiceError, TransportError, from_response, redact
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _silent(error: AzureError, host: str, action: str) -> TransportError:
     from azure.core.exceptions import ServiceRequestError
 
     what = "could not be reached" if isinstance(error, ServiceRequestError) else "gave no whole answer"
-    if host.startswith(("127.", "localhost", "[::1]")):
+    if leads_here(f"//{host}"):
         remedy = "The local service seems to have ended. Start it again with BatchClient.local()."
     else:
         remedy = "Check the network, VPN and proxy (HTTPS_PROXY), then try again."

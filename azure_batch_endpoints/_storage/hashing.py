@@ -6,7 +6,6 @@ and contents go into its hashes. Reading only; nothing is sent.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import stat
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from azure_batch_endpoints._spelling import nearest
 from azure_batch_endpoints._storage.ignoring import Ignored
 from azure_batch_endpoints.errors import LocalPathError
 
@@ -219,26 +219,12 @@ class _Walk:
         return self.refuse(f"cannot be read: '{name}' ({reason}).", "Check its permissions.")
 
     def _missing(self) -> LocalPathError:
-        near = _nearest(self._path)
+        near = nearest(self._path)
         dot = "./" if self._given.startswith("./") else ""
         hint = f"Did you mean '{dot}{near}'?" if near else "Check the spelling and the working directory."
         looked = "" if self._path.is_absolute() else f" (looked in '{Path.cwd()}')"
         what = "is a link to something that does not exist" if self._path.is_symlink() else "does not exist"
         return self.refuse(f"{what}{looked}.", hint)
-
-
-def _nearest(path: Path) -> Path | None:
-    """The first part of the path that is not there, replaced by its most similar sibling."""
-    present = next((one for one in path.parents if one.is_dir()), None)
-    if present is None:
-        return None
-    wanted = path.relative_to(present).parts[0] if present != Path() else path.parts[0]
-    try:
-        siblings = [one.name for one in present.iterdir()]
-    except OSError:
-        return None
-    found = difflib.get_close_matches(wanted, siblings, n=1, cutoff=0.6)
-    return present / found[0] if found else None
 
 
 def _feed(digest: hashlib._Hash, file: LocalFile) -> None:

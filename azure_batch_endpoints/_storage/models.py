@@ -20,22 +20,6 @@ from azure_batch_endpoints.specs import ModelSpec
 ModelLike: TypeAlias = "str | PathLike[str] | ModelSpec"
 
 
-def model_id(workspace: Workspace, model: ModelLike, *, progress: Progress | None = None) -> str:
-    """Return the id of a model version.
-
-    Args:
-        workspace: where.
-        model: ``azureml:name:1`` or an ARM id (nothing is asked), ``azureml:name@latest`` (asked), a local path
-            (uploaded unless it is there, and registered under a name made of its content), a storage URI, or a spec.
-        progress: told about the upload.
-
-    Raises:
-        LocalPathError: the path is not there.
-        NotFoundError: there is no version of that name.
-    """
-    return source_id(workspace, model_source(model), progress)
-
-
 @dataclass(frozen=True)
 class ModelSource:
     """A model as asked for, and what was found at its path."""
@@ -53,17 +37,26 @@ class ModelSource:
 def model_source(model: ModelLike) -> ModelSource:
     """Look at a model; nothing is sent.
 
+    Args:
+        model: ``azureml:name:1`` or an ARM id, ``azureml:name@latest``, a local path, a storage URI, or a spec.
+
     Raises:
         LocalPathError: the path is not there.
     """
-    spec = model if isinstance(model, ModelSpec) else ModelSpec(path=os.fspath(model))
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(name="", path=os.fspath(model))
     if isinstance(spec.path, str) and is_reference(spec.path):
         return ModelSource(spec, spec.path)
     return ModelSource(spec, scan(spec.path, role=f"Model '{spec.name}': path" if spec.name else "Model"))
 
 
 def source_id(workspace: Workspace, model: ModelSource, progress: Progress | None) -> str:
-    """Return the id of a model that was looked at; what is no reference is uploaded and registered."""
+    """Return the id of a model that was looked at; what names no registered one is uploaded and registered.
+
+    Without a name it gets one made of its content. Only the latest version of a name is asked for.
+
+    Raises:
+        NotFoundError: there is no version of that name.
+    """
     if isinstance(model.source, str) and _names_asset(model.source):
         return referred_id(workspace, "models", model.source)
     return str(_register(workspace, model, progress).id)

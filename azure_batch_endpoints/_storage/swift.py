@@ -11,8 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.blobs import Container
-from azure_batch_endpoints._storage.credentials import ContainerCredential, is_loopback
+from azure_batch_endpoints._storage.credentials import ContainerCredential
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, AzureStore, ClientConfig
@@ -80,7 +81,7 @@ def _client_options(url: str) -> ClientConfig:
         "timeout": timedelta(seconds=60),
         "default_content_type": "application/octet-stream",
     }
-    if is_loopback(url):
+    if leads_here(url):
         # An explicit proxy, excluded for this machine, keeps a proxy of the environment from coming in between.
         options |= {"allow_http": True, "proxy_url": "http://127.0.0.1:9", "proxy_excludes": _LOOPBACK}
     return options

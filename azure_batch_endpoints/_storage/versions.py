@@ -10,11 +10,20 @@ from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints._wire.uris import AssetName, asset_name
-from azure_batch_endpoints._workspace import Workspace
+from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, NotFoundError
 
 NOUNS: Mapping[str, str] = {"models": "model", "environments": "environment", "data": "data set", "codes": "code"}
 _OLDEST = "2023-04-01"
+
+
+def asset_params(workspace: Workspace) -> dict[str, str]:
+    """Return the query of every request about assets.
+
+    Older api-versions than 2023-04-01 have neither data assets nor the look-up and upload of code, so they are not
+    used here even when the client works with one.
+    """
+    return {"api-version": workspace.api_version if workspace.api_version >= _OLDEST else routes.API_VERSION}
 
 
 def send_asset(
@@ -26,13 +35,8 @@ def send_asset(
     json: object = None,
     params: Mapping[str, str | int | bool | None] | None = None,
 ) -> dict[str, Any]:
-    """Send a request about an asset and return the answer's body.
-
-    Older api-versions than 2023-04-01 have neither data assets nor the look-up and upload of code, so they are not
-    used here even when the client works with one.
-    """
-    version = workspace.api_version if workspace.api_version >= _OLDEST else routes.API_VERSION
-    query = {"api-version": version, **(params or {})}
+    """Send a request about an asset and return the answer's body."""
+    query = {**asset_params(workspace), **(params or {})}
     body = workspace.send(method, url, json=json, params=query, retry_post=True, action=action).body
     return body if isinstance(body, dict) else {}
 
@@ -42,7 +46,7 @@ def put_version(
 ) -> AssetBody:
     """Register a version and return what the service made of it."""
     url = workspace.path.asset(kind, name, version)
-    made = AssetBody.read(send_asset(workspace, "PUT", url, json=body, action=action))
+    made = understood(AssetBody.read, send_asset(workspace, "PUT", url, json=body, action=action))
     return made if made.id else made.model_copy(update={"id": url})
 
 
@@ -61,7 +65,7 @@ def latest(workspace: Workspace, kind: AssetKind, name: str) -> AssetBody:
         raise NotFoundError(
             f"Could not {action}: there is none. Check the name, or register it first.", status_code=404
         )
-    return AssetBody.read(found[0])
+    return understood(AssetBody.read, found[0])
 
 
 def next_version(workspace: Workspace, kind: AssetKind, name: str) -> str:

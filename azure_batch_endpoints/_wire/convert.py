@@ -25,7 +25,7 @@ from azure_batch_endpoints.specs import (
 )
 
 _OUTPUT_ACTION = {"append_row": "AppendRow", "summary_only": "SummaryOnly"}
-_COMPUTE_TYPE = {"amlcompute": "AmlCompute", "ray": "Ray"}
+COMPUTE_TYPES = {"amlcompute": "AmlCompute", "ray": "Ray"}
 _PRIORITY = {"dedicated": "Dedicated", "low_priority": "LowPriority"}
 JsonBody = dict[str, Any]
 
@@ -62,7 +62,7 @@ class JobOverrides:
         tags: tags of the job.
     """
 
-    name: str | None = None
+    name: str
     output_uri: str | None = None
     output_file_name: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -85,26 +85,32 @@ def endpoint_body(spec: EndpointSpec, location: str, *, properties: Mapping[str,
 
 def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: str) -> JsonBody:
     """Return the body that creates or replaces a deployment."""
-    settings = spec.settings
     inner = _present(
         description=spec.description,
         model={"referenceType": "Id", "assetId": assets.model_id},
         environmentId=assets.environment_id,
         compute=assets.compute_id,
-        resources={"instanceCount": settings.instance_count, "properties": {}},
-        miniBatchSize=settings.mini_batch_size,
-        maxConcurrencyPerInstance=settings.max_concurrency_per_instance,
-        outputAction=_OUTPUT_ACTION[settings.output_action],
-        outputFileName=settings.output_file_name,
-        errorThreshold=settings.error_threshold,
-        loggingLevel=settings.logging_level,
-        retrySettings=retry_body(settings.retry_settings),
-        environmentVariables=dict(settings.environment_variables),
+        resources={"instanceCount": spec.settings.instance_count, "properties": {}},
+        **settings_body(spec.settings),
         properties={},
     )
     if assets.code_id is not None:
         inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": spec.scoring_script}
     return {"location": location, "tags": dict(spec.tags), "properties": inner}
+
+
+def settings_body(settings: RunSettings) -> JsonBody:
+    """Return the settings as a deployment's properties; ``instance_count`` goes into its ``resources``."""
+    return {
+        "miniBatchSize": settings.mini_batch_size,
+        "maxConcurrencyPerInstance": settings.max_concurrency_per_instance,
+        "outputAction": _OUTPUT_ACTION[settings.output_action],
+        "outputFileName": settings.output_file_name,
+        "errorThreshold": settings.error_threshold,
+        "loggingLevel": settings.logging_level,
+        "retrySettings": retry_body(settings.retry_settings),
+        "environmentVariables": dict(settings.environment_variables),
+    }
 
 
 def retry_body(retry: RetrySettings) -> JsonBody:
@@ -149,24 +155,34 @@ def job_settings_from(job: models.BatchJobProperties, base: RunSettings) -> RunS
     Raises:
         SpecError: a value is out of range.
     """
-    file_name = job.output_file_name
     over = _present(
         mini_batch_size=job.mini_batch_size,
         max_concurrency_per_instance=job.max_concurrency_per_instance,
         instance_count=job.compute.instance_count if job.compute else None,
         error_threshold=job.error_threshold,
-        output_file_name=file_name,
+        output_file_name=job.output_file_name,
         logging_level=job.logging_level,
         retry_settings=retry_from(job.retry_settings, base.retry_settings),
     )
     return RunSettings(**{name: over.get(name, getattr(base, name)) for name in RunSettings.model_fields})
 
 
+def endpoint_spec(body: models.EndpointBody) -> EndpointSpec:
+    """Return what an endpoint is, as the spec that would make it again."""
+    properties = body.properties
+    # Not checked again: the service allows names that this package would not give.
+    return EndpointSpec.model_construct(
+        name=body.name or "",
+        description=properties.description,
+        tags=body.tags or {},
+        default_deployment=(properties.defaults.deployment_name if properties.defaults else None) or None,
+    )
+
+
 def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
     """Return what a deployment is, as the spec that would make it again (assets as ids)."""
     properties = body.properties
     code = properties.code_configuration
-    # Not checked again: the service allows names that this package would not give.
     return DeploymentSpec.model_construct(
         name=body.name or "",
         model=(properties.model.asset_id if properties.model else None) or "",
@@ -182,7 +198,7 @@ def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
 
 def model_body(spec: ModelSpec, uri: str, model_type: str, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers a model version."""
-    return _asset(spec.description, spec.tags, anonymous, {"modelType": model_type, "modelUri": uri})
+    return _asset(spec.description, spec.tags, {"modelType": model_type, "modelUri": uri}, anonymous=anonymous)
 
 
 def code_body(uri: str, sha256: str) -> JsonBody:
@@ -193,15 +209,15 @@ def code_body(uri: str, sha256: str) -> JsonBody:
 
 def environment_body(spec: EnvironmentSpec, conda: str | None, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers an environment version; ``conda`` is the text of its conda file."""
-    return _asset(spec.description, spec.tags, anonymous, _present(image=spec.image, condaFile=conda))
+    return _asset(spec.description, spec.tags, _present(image=spec.image, condaFile=conda), anonymous=anonymous)
 
 
 def data_body(spec: DatasetSpec, uri: str, data_type: str, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers a data set version."""
-    return _asset(spec.description, spec.tags, anonymous, {"dataType": data_type, "dataUri": uri})
+    return _asset(spec.description, spec.tags, {"dataType": data_type, "dataUri": uri}, anonymous=anonymous)
 
 
-def _asset(description: str | None, tags: Mapping[str, str], anonymous: bool, own: JsonBody) -> JsonBody:  # noqa: FBT001 (private)
+def _asset(description: str | None, tags: Mapping[str, str], own: JsonBody, *, anonymous: bool) -> JsonBody:
     common = {"isAnonymous": anonymous, "isArchived": False, "tags": dict(tags), "properties": {}}
     return {"properties": {**_present(description=description), **common, **own}}
 
@@ -216,8 +232,30 @@ def compute_body(spec: ComputeSpec, location: str) -> JsonBody:
     inner = {"osType": "Linux", "vmSize": spec.size, "vmPriority": _PRIORITY[spec.tier], "scaleSettings": scale}
     if spec.address is not None:
         inner["address"] = spec.address
-    properties = _present(computeType=_COMPUTE_TYPE[spec.type], description=spec.description, properties=inner)
+    properties = _present(computeType=COMPUTE_TYPES[spec.type], description=spec.description, properties=inner)
     return {"location": location, "tags": dict(spec.tags), "properties": properties}
+
+
+def compute_spec(name: str, properties: models.ComputeProperties) -> ComputeSpec:
+    """Return what a compute is, as the spec that would make it; what the body leaves out takes the spec's defaults.
+
+    Raises:
+        SpecError: a value is out of range.
+        ValueError: the idle time is not a duration.
+    """
+    inner = properties.properties or models.ComputeInner()
+    scale = inner.scale_settings or models.ScaleSettings()
+    priority, idle = (inner.vm_priority or "dedicated").lower(), scale.node_idle_time_before_scale_down
+    given = _present(
+        type=properties.compute_type or None,
+        size=inner.vm_size or None,
+        tier="low_priority" if priority.startswith("low") else "dedicated",
+        min_instances=scale.min_node_count,
+        max_instances=scale.max_node_count,
+        idle_time_before_scale_down=scalars.duration_from_wire(idle) if idle else None,
+        address=inner.address,
+    )
+    return ComputeSpec(name=name, **given)
 
 
 def job_body(inputs: Mapping[str, Input], overrides: JobOverrides, *, api_version: str, datastores: str) -> JsonBody:

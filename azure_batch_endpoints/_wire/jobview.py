@@ -61,24 +61,25 @@ def job_view(raw: object) -> JobView:
         error=kept.get(routes.ERROR_PROPERTY) or None,
         output_uri=_output(inside.outputs or extra.get("outputData")),
         output_file_name=parameters.get("append_row_file_name") or extra.get("outputFileName"),
-        rows=_row_formats(_json(kept.get(routes.ROWS_PROPERTY), {})),
+        rows=_row_formats(_json(kept.get(routes.ROWS_PROPERTY))),
         tags=tags,
     )
 
 
-def _json(text: str | None, otherwise: Any) -> Any:  # noqa: ANN401 (JSON of any shape)
+def _json(text: str | None) -> object:
     try:
-        return json.loads(text) if text else otherwise
+        found: object = json.loads(text) if text else None
     except ValueError:
-        return otherwise
+        return None
+    return found
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
-    found = _json(text, None)
+    found = _json(text)
     return found if isinstance(found, dict) else None
 
 
-def _row_formats(found: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 (JSON of any shape)
+def _row_formats(found: object) -> list[Mapping[str, Any]]:
     if isinstance(found, list):
         return found
     return [found] if isinstance(found, dict) and found.get("kind") in ("list", "dataframe") else []

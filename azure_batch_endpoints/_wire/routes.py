@@ -21,7 +21,6 @@ REPEATABILITY_HEADERS = ("repeatability-request-id", "repeatability_request-id")
 
 MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 ML_SCOPE = "https://ml.azure.com/.default"
-STORAGE_SCOPE = "https://storage.azure.com/.default"
 
 PROGRESS_PROPERTY = "azure_batch_endpoints.progress"
 """Job property of the local service: ``JobProgress`` as JSON text."""

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from azure_batch_endpoints._loopback import leads_here
+
 _DATASTORE = re.compile(
     r"^(?:azureml:/?)?/(?:subscriptions/.+?/)?datastores/(?P<store>[^/]+)(?:/paths(?:/(?P<path>.*))?)?$", re.I
 )
@@ -15,7 +17,6 @@ _ASSET = re.compile(
     r"/(?P<kind>data|datasets|models|codes|environments)/(?P<name>[^/]+)/(?:versions/(?P<version>[^/]+)|labels/(?P<label>[^/]+))$",
     re.I,
 )
-_LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$", re.I)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def storage_place(uri: str) -> StoragePlace | None:
     if parts.scheme.lower() not in {"http", "https"} or not parts.netloc:
         return None
     # A loopback address carries the account in its path, as the emulator does: /account/container/blob.
-    depth = 2 if _LOOPBACK.match(parts.netloc) else 1
+    depth = 2 if leads_here(uri) else 1
     segments = parts.path.lstrip("/").split("/", depth)
     container = "/".join(segments[:depth])
     path = segments[depth] if len(segments) > depth else ""

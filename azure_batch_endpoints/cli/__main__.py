@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 from click.exceptions import Exit
@@ -18,8 +19,16 @@ from azure_batch_endpoints.cli.workspace import FAILED
 
 
 class _App(click.Group):
+    """Keeps click's exit code for a wrong command line, 2, apart from that of a failed job."""
+
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*given, **more)
+        except click.UsageError as error:
+            error.show()
+            raise Exit(FAILED) from error
+
     def invoke(self, ctx: click.Context) -> object:
-        """Keep click's exit code for a wrong command line, 2, apart from that of a failed job."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import click
 
-from azure_batch_endpoints.assets import Datasets, Environments, Models
 from azure_batch_endpoints.cli.output import Output
 from azure_batch_endpoints.cli.workspace import named, verb
 from azure_batch_endpoints.client import BatchClient
@@ -24,38 +24,26 @@ class _Kind:
     options: dict[str, str]
 
 
-def _models(client: BatchClient) -> Models:
-    return client.models
-
-
-def _environments(client: BatchClient) -> Environments:
-    return client.environments
-
-
-def _datasets(client: BatchClient) -> Datasets:
-    return client.datasets
-
-
 _COMMON = {"version": "Version; default: the next one.", "description": "Description."}
 _KINDS = (
     _Kind(
         "model",
         "Models: files or folders that deployments load.",
-        _models,
+        attrgetter("models"),
         ModelSpec,
         {"path": "A file or folder here, or a URI.", "type": "custom_model, mlflow_model or triton_model.", **_COMMON},
     ),
     _Kind(
         "environment",
         "Environments: where scoring scripts run.",
-        _environments,
+        attrgetter("environments"),
         EnvironmentSpec,
         {"image": "Container image.", "conda_file": "Conda YAML.", **_COMMON},
     ),
     _Kind(
         "dataset",
         "Data sets: files or folders that jobs read.",
-        _datasets,
+        attrgetter("datasets"),
         DatasetSpec,
         {"path": "A file or folder here, or a URI.", "type": "uri_folder or uri_file.", **_COMMON},
     ),

@@ -35,7 +35,7 @@ def create(
     out: Output,
     file: str,
     endpoint_name: str | None,
-    set_default: bool,  # noqa: FBT001 (click fills it in)
+    set_default: bool,
     **given: Any,
 ) -> None:
     """Create a deployment, or replace the one of that name; what is given beside the YAML wins."""

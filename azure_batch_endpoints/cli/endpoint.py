@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from azure_batch_endpoints import _documents
+from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.cli.job import started, waiting
 from azure_batch_endpoints.cli.output import Output
 from azure_batch_endpoints.cli.workspace import confirmed, named, tags, verb
@@ -105,7 +105,7 @@ def invoke(
     out: Output,
     name: str,
     settings: tuple[str, ...],
-    wait: bool | None,  # noqa: FBT001 (click fills it in)
+    wait: bool | None,
     **given: Any,
 ) -> None:
     """Start a scoring job and print its name."""
@@ -131,7 +131,7 @@ def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise InvalidInputError(f"--set {pair}: write --set {pair}=<value>.")
         if key not in _SETTABLE:
-            raise InvalidInputError(f"--set {pair}: there is no '{key}'. {_documents.suggestion(key, set(_SETTABLE))}")
+            raise InvalidInputError(f"--set {pair}: there is no '{key}'. {suggestion(key, set(_SETTABLE))}")
         group, _, field = key.rpartition(".")
         (nested.setdefault(group, {}) if group else nested)[field] = value
     checked = RunSettings(**nested)

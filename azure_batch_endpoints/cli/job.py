@@ -104,7 +104,7 @@ def items(client: BatchClient, out: Output, name: str, status: str | None, limit
 @verb(job_group)
 @named("job")
 @waiting
-def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None) -> None:  # noqa: FBT001 (click fills it in)
+def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None) -> None:
     """Start a new job over exactly the files that failed in this one; prints its name."""
     started(client, out, client.jobs.get(name).retry_failed(), wait=wait)
 
@@ -115,7 +115,7 @@ def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None)
     "--dest", "--download-path", "-p", default=".", metavar="FOLDER", help="Where to put them; default: here."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def download(client: BatchClient, out: Output, name: str, dest: str, overwrite: bool) -> None:  # noqa: FBT001 (click fills it in)
+def download(client: BatchClient, out: Output, name: str, dest: str, overwrite: bool) -> None:
     """Copy a job's results to this machine; prints the files."""
     written = client.jobs.get(name).results.download(dest, overwrite=overwrite)
     out.many(([("file", str(path)), ("bytes", path.stat().st_size)] for path in written), ["file", "bytes"])

@@ -39,7 +39,7 @@ def local_group() -> None:
 )
 @click.option("--environments", type=click.Choice(["host", "build"]), help="Interpreter that scores; default: host.")
 @style
-def start(root: str | None, detach: bool, style: Style, **wishes: Any) -> None:  # noqa: FBT001 (click fills it in)
+def start(root: str | None, detach: bool, style: Style, **wishes: Any) -> None:
     """Start the local service; it ends with Ctrl-C, or in the background with 'abe local stop'."""
     from azure_batch_endpoints.local.service import LocalService
 

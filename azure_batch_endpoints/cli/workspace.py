@@ -112,7 +112,7 @@ def named(noun: str, *, required: bool = True) -> Callable[[_Verb], _Verb]:
 def confirmed(question: str) -> Callable[[_Verb], _Verb]:
     """Ask before something is lost, unless ``--yes`` is given; ask nobody where nobody sits."""
 
-    def ask(_context: click.Context, _option: click.Parameter, yes: bool) -> None:  # noqa: FBT001 (click fills it in)
+    def ask(_context: click.Context, _option: click.Parameter, yes: bool) -> None:
         if yes:
             return
         if not sys.stdin.isatty():
@@ -195,7 +195,7 @@ def _targets(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a fu
     return command
 
 
-def _target(context: click.Context, cloud: bool | None, root: str | None, config: str | None) -> Target:  # noqa: FBT001 (click fills it in)
+def _target(context: click.Context, cloud: bool | None, root: str | None, config: str | None) -> Target:
     """Let what stands on the command line win over the environment, and refuse what contradicts itself."""
     typed = {name for name in ("cloud", "root") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if "cloud" not in typed and (config is not None or "root" in typed):

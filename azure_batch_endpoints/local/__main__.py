@@ -25,15 +25,14 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("azure_batch_endpoints").setLevel(logging.INFO)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, _end_at_once
-        )  # until the server takes over; and when it raises the signal again at its end
+        signal.signal(number, _end_at_once)  # until the server takes over
     storage = json.load(sys.stdin)["storage"] if given.detached else os.environ.pop(STORAGE_VARIABLE, None)
     root = given.root.expanduser().resolve()
     settings = ServiceSettings(root, given.workers or os.cpu_count() or 1, storage, given.environments, given.stay)
     report = _Report(detached=given.detached)
+    ended = True
     try:
-        with _ending_by_signal():
+        with contextlib.suppress(_Ended):
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             from azure_batch_endpoints.local.server import serve
 
@@ -74,12 +73,6 @@ class _Ended(BaseException):
 
 def _end_at_once(number: int, _frame: object) -> None:
     raise _Ended(number)
-
-
-@contextlib.contextmanager
-def _ending_by_signal() -> Any:  # noqa: ANN401 - a generator for contextmanager
-    with contextlib.suppress(_Ended):
-        yield
 
 
 def _parser() -> argparse.ArgumentParser:

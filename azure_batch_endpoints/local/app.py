@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from azure_batch_endpoints._wire.routes import MANAGEMENT_FRONTEND
 from azure_batch_endpoints.errors import BatchEndpointsError
+from azure_batch_endpoints.local import disk
 from azure_batch_endpoints.local.auth import Guard
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import BODY_LIMIT, Call, Entry, Handler, PageReply, Reply
@@ -68,6 +70,8 @@ def _endpoint(by_method: Mapping[str, Handler], context: ServiceContext) -> Call
             content = await _content(request)
         except ServiceFault as fault:
             return fault_response(fault)
+        except ClientDisconnect:  # in the middle of its body; nobody hears the answer
+            return Response(None, 400)
         handler = by_method[_PAIRS.get(request.method, request.method)]
         call = Call(
             context=context,
@@ -114,6 +118,11 @@ def _respond(handler: Handler, call: Call) -> Response:
     except BatchEndpointsError as error:
         _log.warning("%s %s: %s", call.method, call.path, error)
         return fault_response(ServiceFault(500, "InternalServerError", str(error)))
+    except (OSError, sqlite3.Error) as error:
+        if not disk.is_full(error):
+            raise
+        _log.warning("%s %s: %s", call.method, call.path, error)
+        return fault_response(ServiceFault(507, "InsufficientStorage", disk.advice(call.context.settings.root)))
     if isinstance(answer, PageReply):
         return page_response(answer)
     return response(answer) if isinstance(answer, Reply) else file_response(answer)

@@ -48,10 +48,10 @@ class Guard:
         scheme, _, rest = given.partition(b" ")
         if hmac.compare_digest(scheme.title() + b" " + rest.strip(), self._expected):
             return None
-        return _unauthenticated(given != b"")
+        return _unauthenticated(given=given != b"")
 
 
-def _unauthenticated(given: bool) -> ServiceFault:  # noqa: FBT001 (private)
+def _unauthenticated(*, given: bool) -> ServiceFault:
     what = "is not the one of this local service" if given else "is missing"
     error = ', error="invalid_token"' if given else ""
     return ServiceFault(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from azure_batch_endpoints.local.blobstore import BlobInfo, BlobStore
     from azure_batch_endpoints.local.blobstore.failures import BlobError
 
-_SMALL = 64 * 1024
-"""Copying so few bytes costs no more than linking to them."""
+_STEP = 16 << 20
+"""Bytes copied at once."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Bucket(Protocol):
 
 
 class EmbeddedBucket:
-    """A container of the store in this process: nothing goes over HTTP, large files are linked to."""
+    """A container of the store in this process: nothing goes over HTTP."""
 
     def __init__(self, blobs: BlobStore, name: str, url: str) -> None:
         self._blobs = blobs
@@ -89,10 +89,10 @@ class EmbeddedBucket:
         return None if blob is None else _stored(blob)
 
     def fetch(self, name: str, dest: Path) -> None:
-        """Link or copy a blob's content to a path."""
+        """Copy a blob's content to a path."""
         with self._translated():
             source = self._blobs.local_file(self._name, name)
-            if source is None or not _linked_or_copied(source, dest):
+            if source is None or not _copied(source, dest):
                 # An append blob has no file of its own, and a blob may be replaced while we look at it.
                 dest.write_bytes(self._blobs.read(self._name, name))
 
@@ -139,17 +139,17 @@ class RemoteBucket:
         self._container.upload(name, path, metadata=metadata, overwrite=overwrite)
 
 
-def _linked_or_copied(source: Path, dest: Path) -> bool:
-    """Give a content file a second name, or copy it where a link would let a script write into the store.
+def _copied(source: Path, dest: Path) -> bool:
+    """Copy a content file; where the file system can (XFS, Btrfs), its bytes are shared until a side changes them.
 
-    Content files are read-only, which root does not notice.
+    A hard link would be cheaper everywhere, but a script may change its input's mode, and then write into the store.
     """
     try:
-        if source.stat().st_size > _SMALL and os.geteuid() != 0:
-            with contextlib.suppress(OSError):  # another file system, or one without links
-                dest.hardlink_to(source)
-                return True
-        shutil.copyfile(source, dest)
+        with source.open("rb", buffering=0) as content, dest.open("wb", buffering=0) as copy:
+            with contextlib.suppress(AttributeError, OSError):  # not on macOS, not on every file system
+                while os.copy_file_range(content.fileno(), copy.fileno(), _STEP):
+                    pass
+            shutil.copyfileobj(content, copy, _STEP)  # what is left, most often nothing
     except FileNotFoundError:
         return False
     return True

@@ -5,16 +5,14 @@ Here: values and one Protocol. Not here: how any of it came to be (``server``).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._wire.routes import WorkspacePath
 from azure_batch_endpoints.local.job import ServiceSettings, StoreAddress
 from azure_batch_endpoints.local.state import State
-
-_LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$", re.IGNORECASE)
 
 
 class JobQueue(Protocol):
@@ -61,7 +59,7 @@ class ServiceContext:
         whose first part is the store's account is the store's, whatever its port; every other URI comes back as it is.
         """
         parts = urlsplit(uri) if uri.lower().startswith("http") else None
-        if parts is None or not _LOOPBACK.match(parts.netloc) or self.settings.storage not in (None, "azurite"):
+        if parts is None or not leads_here(uri) or self.settings.storage not in (None, "azurite"):
             return uri
         account, slash, rest = parts.path.lstrip("/").partition("/")
         if account != self.store.account:

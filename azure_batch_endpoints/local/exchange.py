@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from azure_batch_endpoints._wire.models import Body
-from azure_batch_endpoints._wire.routes import PROVIDER
+from azure_batch_endpoints._wire.routes import API_VERSION, PROVIDER
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
 
@@ -97,7 +97,7 @@ class Call:
     @property
     def api_version(self) -> str:
         """As the client asked for it; the present one when it did not."""
-        return self.query.get("api-version", "2023-10-01")
+        return self.query.get("api-version", API_VERSION)
 
     def json(self) -> dict[str, Any]:
         """Return the body, a JSON object.

@@ -13,6 +13,8 @@ NOTHING_SUCCEEDED = (
     "Please check 'response: run()' in https://aka.ms/batch-inference-documentation"
 )
 """As the service puts it (recorded failures of real jobs)."""
+MOST_MESSAGE = 300
+"""Characters of an exception's message in the first sentence: scripts put their data into them."""
 _OURS = {"Timeout", "WorkerDied", "ShortReturn", "WrongReturnType", "InputUnavailable"}
 """Failures whose message is a sentence of ours already."""
 
@@ -22,7 +24,9 @@ def engine_error(error: EngineError) -> str:
     failure = error.failure
     if isinstance(error, ScriptInvalid):
         return f"The scoring script cannot be used: {_told(failure, 'loading it')}{_traceback(failure)}"
-    return f"{_told(failure, 'init()')} No worker became ready.{_traceback(failure)}"
+    frames = failure.traceback or ""
+    call = "Importing the script" if ", in <module>" in frames and ", in init" not in frames else "init()"
+    return f"{_told(failure, call)} No worker became ready.{_remedy(failure)}{_traceback(failure)}"
 
 
 def too_many_failures(failed: int, threshold: int, first: FirstError | None, causes: Sequence[Cause]) -> str:
@@ -33,47 +37,58 @@ def too_many_failures(failed: int, threshold: int, first: FirstError | None, cau
 
 def nothing_succeeded(failed: int, first: FirstError | None, causes: Sequence[Cause]) -> str:
     """Say that an `append_row` job has nothing to write."""
+    count = "The only file failed." if failed == 1 else f"All {failed} files failed."
     return (
-        f"{_first(first)} All {failed} files failed. {NOTHING_SUCCEEDED}"
-        f"{_others(causes)}{_traceback(first.failure if first else None)}"
+        f"{_first(first)} {count} {NOTHING_SUCCEEDED}{_others(causes)}{_traceback(first.failure if first else None)}"
     ).strip()
 
 
 def no_script(deployment: str, model_type: str) -> str:
     """Say that a deployment without scoring script cannot be run here."""
-    kind = "an MLflow model" if model_type == "mlflow_model" else f"a {model_type}"
     return (
-        f"Deployment '{deployment}' has {kind} and no scoring script. The local service needs one: give code and "
-        "scoring_script with init() and run(mini_batch), which load the model from AZUREML_MODEL_DIR."
+        f"Deployment '{deployment}' has a {model_type} and no scoring script; only an MLflow model needs none. "
+        "Give code and scoring_script with init() and run(mini_batch), which load the model from AZUREML_MODEL_DIR."
     )
 
 
 def starting(settings: RunSettings, workers: int) -> str:
     """Say, for the log, how the job is about to score."""
     retry = settings.retry_settings
+    tries = max(1, retry.max_retries)
     wanted = settings.instance_count * settings.max_concurrency_per_instance
     fewer = "" if workers == wanted else f" (of {wanted} asked for: no more are free on this machine)"
     return (
         f"Scoring with {workers} worker {'process' if workers == 1 else 'processes'}{fewer}, "
-        f"{settings.mini_batch_size} files to a mini-batch, "
-        f"{retry.timeout:g} s and {max(1, retry.max_retries)} tries for each."
+        f"{settings.mini_batch_size} {'file' if settings.mini_batch_size == 1 else 'files'} to a mini-batch, "
+        f"{retry.timeout:g} s and {tries} {'try' if tries == 1 else 'tries'} for each."
     )
 
 
 def _first(first: FirstError | None) -> str:
     if first is None:
         return ""
-    tries = f" ({first.attempts} {'try' if first.attempts == 1 else 'tries'})" if first.attempts else ""
-    return f"{_told(first.failure, 'run()').rstrip('.')}, on '{first.path}'{tries}."
+    tries = f"{first.attempts} {'try' if first.attempts == 1 else 'tries'}" if first.attempts else ""
+    return _told(first.failure, "run()", f"on '{first.path}'", tries) + _remedy(first.failure)
 
 
-def _told(failure: Failure, call: str) -> str:
-    place = f" in {failure.file}" if failure.file else ""
-    place += f", line {failure.line}" if failure.file and failure.line else ""
+def _told(failure: Failure, call: str, *more: str) -> str:
+    line = f"line {failure.line}" if failure.file and failure.line else ""
+    places = ", ".join(place for place in (failure.file, line, *more) if place)
     message = failure.message.strip().partition("\n")[0].rstrip(".")
-    if failure.type in _OURS or not failure.traceback:
-        return f"{message}{place}."
-    return f"{call} raised {failure.type} {message}".rstrip() + f"{place}."
+    if len(message) > MOST_MESSAGE:
+        message = f"{message[:MOST_MESSAGE]} …"
+    if failure.type not in _OURS and failure.traceback:
+        message = f"{call} raised {failure.type}{': ' if message else ''}{message}"
+    return f"{message} ({places})." if places else f"{message}."
+
+
+def _remedy(failure: Failure) -> str:
+    if failure.type != "ModuleNotFoundError":
+        return ""
+    return (
+        " Put the module into the code folder, or install its package for the Python that runs the local service; "
+        'with BatchClient.local(environments="build") the deployment\'s conda_file is installed instead.'
+    )
 
 
 def _others(causes: Sequence[Cause]) -> str:

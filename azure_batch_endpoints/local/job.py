@@ -26,6 +26,11 @@ LOCAL_COMPUTE = "local"
 """A compute that is always there: this machine."""
 
 
+def container_names(workspace_id: str) -> dict[str, str]:
+    """Return the container of each datastore, named as Azure ML names them."""
+    return {DEFAULT_DATASTORE: f"azureml-blobstore-{workspace_id}", ARTIFACT_DATASTORE: "azureml"}
+
+
 @dataclass(frozen=True)
 class ServiceSettings:
     """How one local service was started.

@@ -29,23 +29,22 @@ COLUMNS = (
     "name, child, display_name, experiment, status, request, created_at, started_at, ended_at, error, progress,"
     " row_kinds, tags, body"
 )
-INSERT = f"INSERT INTO jobs ({COLUMNS}, endpoint, deployment) VALUES ({', '.join('?' * 16)})"  # noqa: S608 (constants)
+INSERT = f"INSERT INTO jobs ({COLUMNS}, endpoint, deployment) VALUES ({', '.join('?' * 16)})"
 
 Row: TypeAlias = tuple[Any, ...]
-Status = JobStatus
-_OPEN = (Status.QUEUED, Status.PREPARING, Status.RUNNING, Status.FINALIZING)
+_OPEN = (JobStatus.QUEUED, JobStatus.PREPARING, JobStatus.RUNNING, JobStatus.FINALIZING)
 _NEXT = {
-    Status.QUEUED: Status.PREPARING,
-    Status.PREPARING: Status.RUNNING,
-    Status.RUNNING: Status.FINALIZING,
-    Status.FINALIZING: Status.COMPLETED,
+    JobStatus.QUEUED: JobStatus.PREPARING,
+    JobStatus.PREPARING: JobStatus.RUNNING,
+    JobStatus.RUNNING: JobStatus.FINALIZING,
+    JobStatus.FINALIZING: JobStatus.COMPLETED,
 }
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
-    **{status: frozenset({_NEXT[status], Status.CANCEL_REQUESTED, Status.FAILED}) for status in _OPEN},
-    Status.CANCEL_REQUESTED: frozenset({Status.CANCELED, Status.FAILED}),
+    **{status: frozenset({_NEXT[status], JobStatus.CANCEL_REQUESTED, JobStatus.FAILED}) for status in _OPEN},
+    JobStatus.CANCEL_REQUESTED: frozenset({JobStatus.CANCELED, JobStatus.FAILED}),
 }
 """Where a status may go; a status that is no key is an end."""
-REQUEUED = frozenset({Status.PREPARING, Status.RUNNING, Status.FINALIZING, Status.CANCEL_REQUESTED, Status.QUEUED})
+REQUEUED = frozenset(MOVES)
 """Statuses in which a service that was killed may have left a job; the next one starts it again."""
 
 

@@ -56,7 +56,7 @@ class Lease:
     def release(self) -> bool:
         """Give the lease back; True when the service ends now because it was the last one. Never raises."""
         try:
-            return self._give_back()
+            return not self.held or self._give_back()  # of a dead service the port may be another program's by now
         except (OSError, http.client.HTTPException, ValueError):
             return True  # it is going already
         finally:

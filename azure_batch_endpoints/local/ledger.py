@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints.items import JobProgress
 from azure_batch_endpoints.local.engines.base import Failure, Outcome, Part, RowFormat
 from azure_batch_endpoints.local.ledger_file import LedgerFile
 from azure_batch_endpoints.local.ledger_values import (
@@ -24,7 +25,6 @@ from azure_batch_endpoints.local.ledger_values import (
     FirstError,
     ItemRow,
     LedgerConflict,
-    Progress,
     Reconciliation,
 )
 from azure_batch_endpoints.local.plan import InputItem, MiniBatch, mini_batch_count, plan
@@ -200,12 +200,12 @@ class Ledger:
 
     # ------------------------------------------------------------------ questions
 
-    def progress(self) -> Progress:
+    def progress(self) -> JobProgress:
         """Return the counts; one row is read, however large the job is."""
         query = "SELECT sealed, listed, mini_batch_size, done, failed, items_done, items_failed, rate FROM job"
         sealed, listed, size, done, failed, items_done, items_failed, rate = self._file.rows(query)[0]
         left = listed - items_done
-        return Progress(
+        return JobProgress(
             done=done,
             failed=failed,
             total=mini_batch_count(listed, size) if sealed else None,
@@ -281,13 +281,6 @@ class Ledger:
         }
         problems = tuple(text for text, fine in checks.items() if not fine)
         return Reconciliation(inputs, succeeded, failed, pending, rows, problems)
-
-    def export(self, path: Path) -> None:
-        """Write a copy of the ledger that is one file by itself; replaces `path`."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.unlink(missing_ok=True)
-        self._file.rows("VACUUM INTO ?", (str(temporary),))
-        temporary.replace(path)
 
     # ------------------------------------------------------------------ SQLite
 

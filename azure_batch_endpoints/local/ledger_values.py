@@ -48,25 +48,6 @@ class LedgerConflict(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is; the fields of the client's `JobProgress`."""
-
-    done: int
-    """Mini-batches finished, failed ones included."""
-    failed: int
-    """Mini-batches given up, those with a part of their rows included."""
-    total: int | None
-    """Mini-batches planned; None until the inputs are listed."""
-    items_done: int
-    items_failed: int
-    items_total: int | None
-    items_per_second: float | None
-    """Of about the last half minute of scoring; None before the first outcome."""
-    eta: float | None
-    """Seconds."""
-
-
-@dataclass(frozen=True, slots=True)
 class ItemRow:
     """What became of one input file; the fields of the client's `ItemOutcome`."""
 

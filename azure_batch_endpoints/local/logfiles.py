@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from azure_batch_endpoints.items import JobProgress
 from azure_batch_endpoints.local.engines.base import Failure
-from azure_batch_endpoints.local.ledger_values import Progress
 
 README = """Layout of the logs of a batch scoring job
 
@@ -55,7 +55,7 @@ class JobLogs:
         """Add a line to the controller's log, which a client streams; seen at once."""
         self._write("user_logs/std_log_0.txt", f"{self._time()} {text}\n").flush()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: JobProgress) -> None:
         """Add a line on how far the job is."""
         total = "?" if progress.total is None else progress.total
         items = "?" if progress.items_total is None else progress.items_total

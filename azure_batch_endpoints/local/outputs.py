@@ -63,6 +63,7 @@ class Output:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
             if path.is_file() and name != but:
+                _refuse_broken(name)
                 self._bucket.upload(self._prefix + name, path, metadata=self._mark, overwrite=True)
                 yield name
 
@@ -71,3 +72,15 @@ class Output:
             f"The output file '{self._uri}/{name}' exists already; nothing was scored. "
             "Choose another output_file_name or output folder, or delete the file."
         )
+
+
+def _refuse_broken(name: str) -> None:
+    """Fail the job when a file's name is no text, which storage cannot keep."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise JobFailed(
+            f"The scoring script wrote an output file whose name is not UTF-8: '{shown}'. Give it another name; "
+            "what was scored is kept."
+        ) from None

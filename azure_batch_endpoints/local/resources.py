@@ -103,7 +103,7 @@ class Resources:
             if (
                 change.within
                 and not database.execute(
-                    f"SELECT 1 FROM resources WHERE {_BY_KEY}",  # noqa: S608 (constants)
+                    f"SELECT 1 FROM resources WHERE {_BY_KEY}",
                     change.within.values,
                 ).fetchone()
             ):
@@ -113,7 +113,7 @@ class Resources:
                 database.execute("INSERT OR IGNORE INTO operations VALUES (?, ?)", (change.operation, now))
             values = (json.dumps(body), change.operation, change.mark, now)
             changed = database.execute(
-                f"UPDATE resources SET body = ?, operation = ?, mark = ?, modified = ? WHERE {_BY_KEY}",  # noqa: S608 (constants)
+                f"UPDATE resources SET body = ?, operation = ?, mark = ?, modified = ? WHERE {_BY_KEY}",
                 (*values, *key.values),
             ).rowcount
             if not changed:
@@ -122,7 +122,7 @@ class Resources:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (*values, now, *key.values),
                 )
-            row = database.execute(f"SELECT {_COLUMNS} FROM resources WHERE {_BY_KEY}", key.values).fetchone()  # noqa: S608 (constants)
+            row = database.execute(f"SELECT {_COLUMNS} FROM resources WHERE {_BY_KEY}", key.values).fetchone()
         return _resource(row), not changed
 
     def get(self, key: Key) -> Resource | None:
@@ -133,7 +133,7 @@ class Resources:
     def delete(self, key: Key, *, contents: str | None = None, operation: str | None = None) -> bool:
         """Remove a resource, and all of kind ``contents`` that belongs to it; return whether it was there."""
         with self._file.transaction() as database:
-            gone = database.execute(f"DELETE FROM resources WHERE {_BY_KEY}", key.values).rowcount > 0  # noqa: S608 (constants)
+            gone = database.execute(f"DELETE FROM resources WHERE {_BY_KEY}", key.values).rowcount > 0
             if gone and contents:
                 database.execute("DELETE FROM resources WHERE kind = ? AND parent = ?", (contents, key.name))
             if gone and operation:
@@ -170,7 +170,7 @@ class Resources:
         return rows[0][0] if rows else None
 
     def _select(self, where: str, values: Row) -> list[Resource]:
-        return [_resource(row) for row in self._file.rows(f"SELECT {_COLUMNS} FROM resources {where}", values)]  # noqa: S608 (constants)
+        return [_resource(row) for row in self._file.rows(f"SELECT {_COLUMNS} FROM resources {where}", values)]
 
 
 def _resource(row: Row) -> Resource:

@@ -7,6 +7,8 @@ Statuses are asked of the scheduler; the steps' own work is in the modules it im
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -14,11 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from azure_batch_endpoints.errors import BatchEndpointsError
-from azure_batch_endpoints.local import explain
+from azure_batch_endpoints.local import disk, explain, mlflow_driver
 from azure_batch_endpoints.local.asset_cache import AssetCache
 from azure_batch_endpoints.local.control import Interrupted, JobControl, JobFailed
 from azure_batch_endpoints.local.engines.base import EngineError, Limits, Outcome, WorkerSetup
 from azure_batch_endpoints.local.engines.process import ProcessEngine
+from azure_batch_endpoints.local.engines.strays import kill_strays
 from azure_batch_endpoints.local.environments import Environments
 from azure_batch_endpoints.local.job import JobInputSource, JobRow, ServiceSettings
 from azure_batch_endpoints.local.ledger import Ledger
@@ -29,7 +32,7 @@ from azure_batch_endpoints.local.outputs import Output
 from azure_batch_endpoints.local.plan import number_inputs
 from azure_batch_endpoints.local.staging import Staging
 from azure_batch_endpoints.local.stores import Store
-from azure_batch_endpoints.local.writer import sync_parts, write_rows
+from azure_batch_endpoints.local.writer import PartsDamaged, sync_parts, write_rows
 from azure_batch_endpoints.states import JobStatus
 
 PROGRESS_SECONDS = 0.2
@@ -81,6 +84,15 @@ def run_job(row: JobRow, workers: int, control: JobControl, parts: ServiceParts)
         Interrupted: it was cancelled, or the service ends; finished parts and ledger stay in the job's folder.
     """
     folder = parts.settings.job_folder(row.name)
+    try:
+        _run(row, workers, control, parts, folder)
+    except (OSError, sqlite3.Error) as error:
+        if disk.is_full(error):  # so full that the logs could not take it
+            raise JobFailed(disk.advice(folder)) from error
+        raise
+
+
+def _run(row: JobRow, workers: int, control: JobControl, parts: ServiceParts, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         closing(JobLogs(folder / "run")) as logs,
@@ -89,8 +101,9 @@ def run_job(row: JobRow, workers: int, control: JobControl, parts: ServiceParts)
         job = _Job(row, workers, control, parts, folder, ledger, logs)
         try:
             _steps(job)
-        except (JobFailed, BatchEndpointsError, EngineError, LedgerConflict, OSError) as error:
+        except (JobFailed, BatchEndpointsError, EngineError, LedgerConflict, PartsDamaged, OSError) as error:
             text = explain.engine_error(error) if isinstance(error, EngineError) else str(error)
+            text = disk.advice(folder) if disk.is_full(error) else text
             logs.controller(text)
             logs.result(text, failed=True)
             raise JobFailed(text) from error
@@ -126,15 +139,13 @@ def _only_input(row: JobRow) -> JobInputSource:
 def _prepared(job: _Job, output: Output) -> WorkerSetup:
     request, settings = job.row.request, job.row.request.settings
     job.logs.controller(f"Job '{job.row.name}' of deployment '{request.deployment}', endpoint '{request.endpoint}'.")
-    if request.code_uri is None or request.scoring_script is None:
-        raise JobFailed(explain.no_script(request.deployment, request.model_type))
     if settings.output_action == "append_row":
         output.refuse_existing(settings.output_file_name)
     code = job.folder / "code"
-    job.parts.cache.code(job.parts.store, request.code_uri, code)
+    script = _script(job, code)
     return WorkerSetup(
         code_dir=code,
-        script=request.scoring_script,
+        script=script,
         model_dir=job.parts.cache.model(job.parts.store, request.model_uri),
         output_dir=job.folder / "output",
         parts_dir=job.folder / "parts",
@@ -144,6 +155,20 @@ def _prepared(job: _Job, output: Output) -> WorkerSetup:
         environment={**_run_variables(job.row), **settings.environment_variables},
         hidden=_HIDDEN,
     )
+
+
+def _script(job: _Job, code: Path) -> str:
+    """Put the scoring script in its place; an MLflow model may come without one."""
+    request = job.row.request
+    if request.code_uri is not None and request.scoring_script is not None:
+        job.parts.cache.code(job.parts.store, request.code_uri, code)
+        return request.scoring_script
+    if request.model_type != "mlflow_model":
+        raise JobFailed(explain.no_script(request.deployment, request.model_type))
+    driver = Path(mlflow_driver.__file__)
+    code.mkdir(exist_ok=True)
+    shutil.copyfile(driver, code / driver.name)
+    return driver.name
 
 
 def _run_variables(row: JobRow) -> dict[str, str]:
@@ -162,7 +187,8 @@ def _list(job: _Job, inputs: InputFiles) -> None:
         entries = _failed_before(job, inputs, job.row.request.retry_of)
     job.ledger.add_inputs(number_inputs(_while_wanted(job.control.check, entries)))
     job.ledger.seal()
-    job.logs.controller(f"{job.ledger.listed} input files.")
+    listed = job.ledger.listed
+    job.logs.controller(f"{listed} input {'file' if listed == 1 else 'files'}.")
     _note(job)
 
 
@@ -192,6 +218,7 @@ def _score(job: _Job, setup: WorkerSetup, inputs: InputFiles) -> None:
     tries = max(1, retry.max_retries)
     limits = Limits(job.workers, timeout=retry.timeout, max_tries=tries, ahead=2 * job.workers)
     job.logs.controller(explain.starting(settings, job.workers))
+    kill_strays(setup.parts_dir.resolve())  # of a service that was killed in the middle of this job
     staging = Staging(job.folder / "inputs", inputs.bucket, window=2 * job.workers + 2, cancel=job.control.cancel)
     meter = _Meter(job)
     batches = staging.batches(job.ledger.pending())
@@ -258,8 +285,10 @@ def _finish(job: _Job, output: Output) -> None:
     if name is not None and written is not None:
         output.put_rows(name, written[0])
         written[0].unlink()
-    job.control.note_rows(json.dumps([asdict(one) for one in job.ledger.row_formats()]))
-    text = f"{account.succeeded} of {account.inputs} files succeeded, {account.failed} failed; {account.rows} rows."
+    formats = [asdict(one) for one in job.ledger.row_formats()]
+    driven = job.row.request.code_uri is None
+    job.control.note_rows(json.dumps([{"kind": "csv", "columns": []}] if driven else formats))
+    text = f"{account.succeeded} of {account.inputs} files succeeded, {account.failed} failed; rows: {account.rows}."
     job.logs.controller(text)
     job.logs.result(text, failed=False)
 

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 RunJob: TypeAlias = Callable[[JobRow, int, JobControl], None]
 """Runs one job with a number of workers; raises `JobFailed` or `Interrupted`."""
+_AGAIN_SECONDS = 1.0
+"""Between tries to write down that a job has ended."""
 _log = logging.getLogger(__name__)
 
 
 class _Running:
     """A job that has its workers: the scheduler's side of `JobControl`."""
 
-    def __init__(self, name: str, workers: int, state: State, lock: threading.RLock) -> None:
+    def __init__(self, name: str, workers: int, state: State, lock: threading.Condition) -> None:
         self.name = name
         self.workers = workers
         self.cancel = threading.Event()
@@ -69,7 +71,7 @@ class Scheduler:
         self._waiting: deque[str] = deque()
         self._running: dict[str, _Running] = {}
         self._closing = False
-        self._lock = threading.RLock()
+        self._lock = threading.Condition(threading.RLock())
 
     def resume(self) -> None:
         """Take up the jobs that an earlier service left unfinished, oldest first."""
@@ -107,6 +109,7 @@ class Scheduler:
         """Tell all jobs to stop; they are taken up again by the next service."""
         with self._lock:
             self._closing = True
+            self._lock.notify_all()
             for running in self._running.values():
                 running.cancel.set()
 
@@ -152,12 +155,14 @@ class Scheduler:
             _log.exception("job %s", job.name)
             error = f"The local service could not go on with the job: {type(failure).__name__}: {failure}"
         with self._lock:
-            self._end(running, error, stopped=stopped)
+            while not self._end(running, error, stopped=stopped) and not self._closing:
+                self._lock.wait(_AGAIN_SECONDS)
             del self._running[job.name]
             self._free += running.workers
             self._start_what_fits()
 
-    def _end(self, running: _Running, error: str | None, *, stopped: bool) -> None:
+    def _end(self, running: _Running, error: str | None, *, stopped: bool) -> bool:
+        """Write the end of a job down; False: it could not be, the disk is full perhaps."""
         try:
             if running.canceled:
                 self._state.move_job(running.name, JobStatus.CANCELED)
@@ -165,5 +170,7 @@ class Scheduler:
                 self._state.move_job(running.name, JobStatus.FAILED, error=error)
             elif error is None and not stopped:
                 self._state.move_job(running.name, JobStatus.COMPLETED)
-        except Exception:  # noqa: BLE001 - a full disk, say: the slots must come free for other jobs
-            _log.exception("the end of job %s could not be written down", running.name)
+        except Exception as failure:  # noqa: BLE001 - a job that has ended must not seem to run for ever
+            _log.error("the end of job %s cannot be written down: %s", running.name, failure)
+            return False
+        return True

@@ -54,6 +54,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
     """
     with contextlib.ExitStack() as closing:
         closing.enter_context(_alone_on(settings.root))
+        _keep_private(settings.root)
         listener = closing.enter_context(_listener(settings.root))
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         workspace_id, key = identity(settings.root)
@@ -144,6 +145,17 @@ def _listener(root: Path) -> socket.socket:
 
 def _bound(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=1024)
+
+
+def _keep_private(root: Path) -> None:
+    """Keep jobs, with the addresses and the data in them, from other users, also in a folder that they may enter."""
+    for folder in ("jobs", "cache"):
+        (root / folder).mkdir(mode=0o700, exist_ok=True)
+        (root / folder).chmod(0o700)
+    (root / "state.sqlite").touch(mode=0o600)
+    for file in ("state.sqlite", "service.log"):
+        with contextlib.suppress(FileNotFoundError):
+            (root / file).chmod(0o600)
 
 
 @contextlib.contextmanager

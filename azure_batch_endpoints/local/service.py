@@ -176,10 +176,11 @@ def _prepared(root: str | PathLike[str] | None) -> Path:
     except OSError as error:
         what = "is a file" if isinstance(error, FileExistsError) else f"cannot be made: {error.strerror}"
         raise LocalServiceError(f"The root folder '{folder}' {what}. Give another: BatchClient.local(root).") from error
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise LocalServiceError(
-            f"You may not write to the root folder '{folder}'. Give another: BatchClient.local(root)."
-        )
+    for path in (folder, folder / "start.lock", folder / "service.lock"):
+        if not os.access(path, os.R_OK | os.W_OK) and path.exists():
+            raise LocalServiceError(
+                f"You may not write to '{path}'. Give another root folder: BatchClient.local(root)."
+            )
     return folder
 
 
@@ -342,8 +343,6 @@ def _runs(pid: int, process: subprocess.Popen[bytes] | None) -> bool:
         return process.poll() is None
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True

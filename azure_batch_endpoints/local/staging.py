@@ -1,6 +1,6 @@
 """A job's input files on this machine: brought a bounded window ahead of the workers, taken away behind them.
 
-Links or copies where the store is on this disk, downloads elsewhere; the bucket knows. Code and models: `asset_cache`.
+Copies where the store is on this disk, downloads elsewhere; the bucket knows. Code and models: `asset_cache`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from azure_batch_endpoints.errors import BatchEndpointsError, ServerError, TransportError
+from azure_batch_endpoints.errors import BatchEndpointsError, LocalPathError, ServerError, TransportError
 from azure_batch_endpoints.local.buckets import Bucket
 from azure_batch_endpoints.local.engines.base import Failure, Outcome, StagedBatch
 from azure_batch_endpoints.local.paths import inside, set_aside
@@ -48,7 +48,6 @@ class Staging:
         self._folder = folder
         self._bucket = bucket
         self._window = window
-        self._cancel = cancel
         self._lock = threading.Lock()
         self._staged: dict[int, Sequence[str]] = {}
         self._failed: list[Outcome] = []
@@ -103,6 +102,8 @@ class Staging:
         try:
             for item in batch.items:
                 files.append(str(self._patiently(self._bring, item)))
+        except LocalPathError:  # this machine's disk, which no other mini-batch will find better
+            raise
         except BatchEndpointsError as error:
             self._give_up(batch, error)
             return None
@@ -113,12 +114,14 @@ class Staging:
     def _bring(self, item: InputItem) -> Path:
         try:
             return self._fetched(item, inside(self._folder, item.path))
-        except (FileExistsError, NotADirectoryError, IsADirectoryError):  # blobs 'a' and 'a/b' may both exist
+        except (FileExistsError, NotADirectoryError, IsADirectoryError, LocalPathError):
+            # Blobs 'a' and 'a/b' may both exist; a download over HTTP says so as LocalPathError.
             return self._fetched(item, set_aside(self._folder, item.index, item.path))
 
     def _fetched(self, item: InputItem, dest: Path) -> Path:
         dest.parent.mkdir(parents=True, exist_ok=True)
         self._bucket.fetch(item.source, dest)
+        dest.chmod(0o444)  # as Azure mounts inputs; a second try finds what the first one found
         return dest
 
     def _give_up(self, batch: MiniBatch, error: BatchEndpointsError) -> None:

@@ -19,7 +19,7 @@ from azure_batch_endpoints.states import JobStatus
 
 __all__ = ["IllegalMove", "JobFilter", "State", "UnknownJob"]
 
-_SELECT = f"SELECT {job_rows.COLUMNS} FROM jobs "  # noqa: S608 (constants)
+_SELECT = f"SELECT {job_rows.COLUMNS} FROM jobs "
 _TAGGED = "EXISTS (SELECT 1 FROM json_each(jobs.tags) t WHERE t.key = ? AND (? IS NULL OR t.value = ?))"
 
 
@@ -105,7 +105,7 @@ class State:
         """Return jobs with their order of creation, the newest first, those with a number below ``before``."""
         conditions, values = wanted.where()
         where = " AND ".join([*conditions, "number < ?"])
-        query = f"SELECT {job_rows.COLUMNS}, number FROM jobs WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 (constants)
+        query = f"SELECT {job_rows.COLUMNS}, number FROM jobs WHERE {where} ORDER BY number DESC LIMIT ?"
         rows = self._file.rows(query, (*values, 2**62 if before is None else before, limit))
         return [(row[-1], job_rows.from_row(row[:-1])) for row in rows]
 
@@ -163,7 +163,7 @@ class State:
 
     def _note(self, column: str, name: str, text: str) -> None:
         with self._file.transaction() as database:
-            if not database.execute(f"UPDATE jobs SET {column} = ? WHERE name = ?", (text, name)).rowcount:  # noqa: S608 (constants)
+            if not database.execute(f"UPDATE jobs SET {column} = ? WHERE name = ?", (text, name)).rowcount:
                 raise UnknownJob(name)
 
     def _jobs(self, where: str, values: tuple[str, ...]) -> list[JobRow]:

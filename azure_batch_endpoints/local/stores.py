@@ -11,17 +11,20 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._wire.uris import StoragePlace, storage_place
 from azure_batch_endpoints.errors import BatchEndpointsError, InvalidInputError, LocalServiceError
 from azure_batch_endpoints.local.buckets import Bucket, EmbeddedBucket, RemoteBucket
-from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, StoreAddress
+from azure_batch_endpoints.local.job import StoreAddress, container_names
 from azure_batch_endpoints.local.web_file import WebFile
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from azure_batch_endpoints.local.blobstore import BlobStore
 
 EMBEDDED_ACCOUNT = "abelocal"
@@ -33,11 +36,6 @@ _DEVELOPMENT = StoreAddress(
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
 )
 _REMEDY = "Pass storage=<connection string> as the portal shows it, storage='azurite', or leave it out."
-
-
-def container_names(workspace_id: str) -> dict[str, str]:
-    """Return the container of each datastore, named as Azure ML names them."""
-    return {DEFAULT_DATASTORE: f"azureml-blobstore-{workspace_id}", ARTIFACT_DATASTORE: "azureml"}
 
 
 class Store:
@@ -54,7 +52,7 @@ class Store:
         containers: dict[str, str],
         *,
         embedded: BlobStore | None = None,
-        app: Any = None,  # noqa: ANN401 - an ASGI app
+        app: ASGIApp | None = None,
         closing: Callable[[], None] = lambda: None,
     ) -> None:
         self.address = address
@@ -139,8 +137,9 @@ class Store:
         """Return the container of our own account a URL names; on this machine whatever the port was at the time."""
         account, _, container = url.rpartition("/")
         ours, theirs = urlsplit(self.address.endpoint), urlsplit(account)
-        loopback = ours.hostname in {"127.0.0.1", "localhost"} and theirs.hostname in {"127.0.0.1", "localhost"}
-        same_host = loopback or ours.netloc.lower() == theirs.netloc.lower()
+        same_host = (
+            leads_here(self.address.endpoint) and leads_here(account)
+        ) or ours.netloc.lower() == theirs.netloc.lower()
         return container if same_host and ours.path == theirs.path else None
 
 

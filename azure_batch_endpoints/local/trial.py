@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import resource
 import shutil
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from azure_batch_endpoints.local import writer
 from azure_batch_endpoints.local.engines.base import EngineError, Limits, StagedBatch, WorkerSetup
 from azure_batch_endpoints.local.engines.process import ProcessEngine
 from azure_batch_endpoints.local.ledger import Ledger
+from azure_batch_endpoints.local.ledger_values import ItemRow
 from azure_batch_endpoints.local.logfiles import JobLogs
 from azure_batch_endpoints.local.plan import number_inputs
 
@@ -126,8 +126,10 @@ def _result(trial: Trial, ledger: Ledger, seconds: float) -> TrialResult:
     return TrialResult(outcomes, seconds / len(outcomes), _peak_memory(), text, formats)
 
 
-def _outcome(row: Any) -> ItemOutcome:  # noqa: ANN401 (a ledger row, with every field of an outcome)
-    return ItemOutcome(**{one.name: getattr(row, one.name) for one in dataclasses.fields(ItemOutcome)})
+def _outcome(row: ItemRow) -> ItemOutcome:
+    values = asdict(row)
+    del values["index"]
+    return ItemOutcome(**values)
 
 
 def _peak_memory() -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import faulthandler
 import fcntl
 import importlib.util
-import json
 import logging
 import os
 import select
@@ -20,11 +19,13 @@ import socket
 import struct
 import sys
 import threading
-import time
 import traceback
 import types
 from collections.abc import Callable
+from json import dumps, loads  # names of our own: scripts, and what they import, replace functions of modules
+from os import getpid
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 Result = Any
@@ -65,11 +66,11 @@ class Channel:
         """Wait for a message; None when the engine has gone."""
         head = self._read(LENGTH.size)
         body = self._read(LENGTH.unpack(head)[0]) if head else b""
-        return json.loads(body) if body else None
+        return loads(body) if body else None
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message."""
-        body = json.dumps(message).encode()
+        body = dumps(message).encode()
         self._socket.sendall(LENGTH.pack(len(body)) + body)
 
     def _read(self, length: int) -> bytes:
@@ -107,7 +108,7 @@ class Worker:
     """The user's script in this process, and what becomes of its results."""
 
     def __init__(self, channel: Channel, start: dict[str, Any]) -> None:
-        self._channel, self._pid = channel, os.getpid()
+        self._channel, self._pid = channel, getpid()
         self._code_dir, self._script = start["code_dir"], Path(start["code_dir"], start["script"])
         self._segment_path = start["segment"]
         self._segment = None  # type: Segment | None
@@ -149,22 +150,21 @@ class Worker:
 
     def _score(self, number: int, files: list[str]) -> dict[str, Any]:
         reply = {"number": number, "op": "done"}  # type: dict[str, Any]
-        began = time.monotonic()
+        began = monotonic()
         error = self._caught(self._run, files, reply)
         if error is not None:
             reply.update(describe(error, self._code_dir), op="failed")
             if isinstance(error, WrongReturnType):
                 reply.update(place_of(self._module.run, self._code_dir), traceback=None)
-        reply["seconds"] = time.monotonic() - began
+        reply["seconds"] = monotonic() - began
         return reply
 
     def _run(self, files: list[str], reply: dict[str, Any]) -> None:
         result = self._module.run(list(files))
         self._leave_if_forked()
         rows = count_rows(result)
-        reply.update(rows=rows, kind="list")
-        if is_a(result, "pandas", "DataFrame"):
-            reply.update(kind="dataframe", columns=[[str(name), str(dtype)] for name, dtype in result.dtypes.items()])
+        kind = "dataframe" if is_a(result, "pandas", "DataFrame") else "list"
+        reply.update(rows=rows, kind=kind, columns=columns_of(result))
         text = render(result) if self._segment or rows < len(files) else ""
         if self._segment and rows:
             reply["range"] = self._segment.append(text.encode("utf-8", "backslashreplace"))
@@ -181,9 +181,7 @@ class Worker:
         return error
 
     def _leave_if_forked(self) -> None:
-        if (
-            os.getpid() != self._pid
-        ):  # a child of the script's os.fork() came back to us: the engine talks to the parent only
+        if getpid() != self._pid:  # a child of the script's os.fork() came back: the engine talks to the parent only
             os._exit(0)
 
 
@@ -205,20 +203,30 @@ def load_script(script: Path) -> types.ModuleType:
 
 def is_a(value: object, module: str, name: str) -> bool:
     """Whether `value` is of a class of a library, without importing the library."""
-    kind = getattr(sys.modules.get(module), name, None)
-    return kind is not None and isinstance(value, kind)
+    return isinstance(value, getattr(sys.modules.get(module), name, ()))
 
 
 def count_rows(result: Result) -> int:
-    """Return the number of rows of what `run()` returned.
-
-    Lists, tuples, pandas DataFrames and numpy arrays have rows; of all else the service says the words of `WRONG_TYPE`.
-    """
-    if isinstance(result, (list, tuple)) or is_a(result, "pandas", "DataFrame"):
-        return len(result)
-    if is_a(result, "numpy", "ndarray") and result.ndim:
+    """Return the number of rows of what `run()` returned; of what has none, the words of `WRONG_TYPE` tell."""
+    listed = isinstance(result, (list, tuple)) or is_a(result, "pandas", "DataFrame")
+    if listed or (is_a(result, "numpy", "ndarray") and getattr(result, "ndim", 0) > 0):
         return len(result)
     raise WrongReturnType(WRONG_TYPE.format(type(result).__name__))
+
+
+def columns_of(result: Result) -> list[list[Any]]:
+    """Return name and dtype of each column; a text one with "empty" (has empty strings), "gaps" or all "missing"."""
+    if not is_a(result, "pandas", "DataFrame"):
+        kinds = {type(element).__name__ for element in result} if isinstance(result, (list, tuple)) else set()
+        return [[0, kind] for kind in kinds] if kinds in ({"str"}, {"bool"}) else []  # the text does not tell
+    columns = []
+    for position, (name, dtype) in enumerate(result.dtypes.items()):
+        values, text = result.iloc[:, position], str(dtype)
+        if text in ("object", "str", "string"):
+            empty, gaps = any(isinstance(value, str) and not value for value in values), values.isna()
+            text += " empty" if empty else " missing" if gaps.all() else " gaps" if gaps.any() else ""
+        columns.append([name if type(name) is int else str(name), text])
+    return columns
 
 
 def render(result: Result) -> str:
@@ -237,7 +245,16 @@ def missing(files: list[str], rows: int, text: str) -> list[int]:
 
 
 def describe(error: BaseException, code_dir: str) -> dict[str, Any]:
-    """Return an exception as the engine wants it: type, message, traceback, and file and line in the user's code."""
+    """Return an exception as the engine wants it; only its type where memory is short or the script broke our tools."""
+    try:
+        return describe_in_full(error, code_dir)
+    except BaseException:  # noqa: BLE001 - it would take the worker along
+        name, message = type(error).__name__, "(its message and traceback could not be made)"
+        return {"type": name, "message": message, "traceback": name, "file": None, "line": None}
+
+
+def describe_in_full(error: BaseException, code_dir: str) -> dict[str, Any]:
+    """Return type, message and traceback of an exception, and file and line in the user's code."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith((__file__, "<frozen importlib")):
         frames = frames.tb_next
@@ -322,11 +339,8 @@ def main() -> None:
     if start is None:
         return
     sys.argv[:] = [str(Path(start["code_dir"], start["script"])), *start["arguments"]]
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=start["logging_level"].upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(stream=sys.stdout, level=start["logging_level"].upper(), format=form)
     worker = Worker(talk, start)
     if worker.prepare():
         worker.serve()

@@ -19,6 +19,9 @@ MOST_OPEN = 100
 """Segments open at once."""
 
 
+_LOST = "rows of the job are lost. Invoke the deployment again."
+
+
 class PartsDamaged(Exception):
     """Rows that the ledger has committed are not in their segment file."""
 
@@ -97,7 +100,7 @@ def _pieces(parts: Iterable[Part], folder: Path) -> Iterator[bytes]:
                 length = min(BLOCK, part.offset + part.length - offset)
                 piece = os.pread(segments[part.file], length, offset)
                 if len(piece) != length:
-                    raise PartsDamaged(f"'{part.file}' ends before byte {offset + length}; rows of the job are lost.")
+                    raise PartsDamaged(f"'{part.file}' ends before byte {offset + length}; {_LOST}")
                 yield piece
 
 
@@ -119,7 +122,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY)
     except FileNotFoundError as error:
-        raise PartsDamaged(f"'{path.name}' is gone; rows of the job are lost.") from error
+        raise PartsDamaged(f"'{path.name}' is gone; {_LOST}") from error
 
 
 def _sync(path: Path) -> None:

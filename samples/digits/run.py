@@ -45,7 +45,7 @@ def main() -> None:
         endpoint = deploy(client)
         job = score_everything(endpoint)
         score_other_forms(client, endpoint)
-        say_where_to_go_on(job)
+        say_where_to_go_on(job, "BatchClient.from_config()" if cloud else f"BatchClient.local({str(HERE / '.abe')!r})")
 
 
 def deploy(client: BatchClient) -> BatchEndpoint:
@@ -85,13 +85,13 @@ def score_other_forms(client: BatchClient, endpoint: BatchEndpoint) -> None:
         say(f"{len(predictions):>5,} predictions from {given}")
 
 
-def say_where_to_go_on(job: Job) -> None:
-    """Print where the results are and what to try next."""
+def say_where_to_go_on(job: Job, opening: str) -> None:
+    """Print where the results are, how the client of ``opening`` reads them again, and what to try next."""
     files = "\n".join(f"    {file.uri} ({file.size:,} bytes)" for file in job.results.files())
     print(f"\nThe results of job '{job.name}' stay at\n{files}")
-    print("Read them again from any Python on this machine:\n")
+    print(f"Read them again, at any time, in {sys.executable}:\n")
     print("    from azure_batch_endpoints import BatchClient")
-    print(f"    with BatchClient.local({str(HERE / '.abe')!r}) as client:")
+    print(f"    with {opening} as client:")
     print(f'        print(client.jobs.get("{job.name}").results.to_pandas(columns={COLUMNS}))\n')
     print("Next: change code/score.py, model or deployment.yml and run this again; docs/index.md goes on from here.")
 
@@ -109,4 +109,4 @@ if __name__ == "__main__":
     except abe.BatchEndpointsError as error:
         raise SystemExit(f"\n{error}") from error
     except KeyboardInterrupt:
-        raise SystemExit("\nStopped.") from None
+        raise SystemExit("\nStopped. A job that has begun goes on when this runs again.") from None

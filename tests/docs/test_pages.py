@@ -60,3 +60,16 @@ def test_the_files_a_page_links_to_are_there(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_each_decision_of_the_local_service_has_a_test_of_its_name() -> None:
+    table = (ROOT / "docs" / "local-service.md").read_text(encoding="utf-8").partition("## What differs")[2]
+    decisions = re.findall(r"^\| \*\*(.+?)\*\* \|", table, flags=re.MULTILINE)
+    tests = set(
+        re.findall(r"^def (test_\w+)", (ROOT / "tests/local/test_decisions.py").read_text(), flags=re.MULTILINE)
+    )
+    named = {"test_" + re.sub(r"\W+", "_", one.lower()) for one in decisions}
+
+    assert len(named) > 10
+    assert named - tests == set(), "a decision without its test"
+    assert tests - named == set(), "a test without its decision"

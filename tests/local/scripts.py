@@ -1,7 +1,8 @@
-"""Scoring scripts and small folders for tests that run whole jobs."""
+"""Scoring scripts, small folders and an environment for tests that run whole jobs."""
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,8 @@ def deployment(folder: Path, name: str, script: str, **settings: Any) -> Deploym
     return DeploymentSpec(
         name=name, model=model, code=code, scoring_script="score.py", settings=RunSettings(**{**quick, **settings})
     )
+
+
+def unmeasured() -> dict[str, str]:
+    """Return the environment for a process that gets Ctrl-C: coverage's own lock would hang in it for ever."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

@@ -15,7 +15,7 @@ import pytest
 
 import azure_batch_endpoints as abe
 from azure_batch_endpoints import BatchClient, BatchEndpoint, JobStatus, RetrySettings
-from tests.local.scripts import NAMES, deployment, numbers
+from tests.local.scripts import NAMES, deployment, numbers, unmeasured
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +297,11 @@ def test_ctrl_c_leaves_no_process_behind(moment: str, tmp_path: Path) -> None:
             job.wait()
     """
     started = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=unmeasured(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert started.stdout is not None
     service = int(started.stdout.readline())

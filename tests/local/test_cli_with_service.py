@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from azure_batch_endpoints.cli.__main__ import app
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.local import running
+from tests.local.scripts import unmeasured
 
 SECONDS = 60
 SCRIPT = """
@@ -98,7 +99,7 @@ class Abe:
     def process(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "azure_batch_endpoints.cli", *map(str, arguments)],
-            env={**os.environ, "ABE_ROOT": str(self.root)},
+            env={**unmeasured(), "ABE_ROOT": str(self.root)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -127,6 +127,30 @@ def test_text_init_settings_and_specs_are_taken(project: Project) -> None:
     assert "2 passed" in done, done
 
 
+def test_what_a_function_uses_of_other_modules_comes_along(project: Project) -> None:
+    done = project.run(
+        """
+        import json as reader
+        from os.path import basename as name_of
+        from pathlib import Path
+
+        def read(mini_batch):
+            return [f"{name_of(path)}: {reader.loads(Path(path).read_text())}" for path in mini_batch]
+
+        def test_imports(scoring_script):
+            script = scoring_script(read).read_text()
+
+            scope = {}
+            exec(compile(script, "score.py", "exec"), scope)
+            folder = Path(__file__).parent
+            (folder / "a.json").write_text("[1]")
+            assert scope["run"]([str(folder / "a.json")]) == ["a.json: [1]"]
+        """
+    )
+
+    assert "1 passed" in done, done
+
+
 def test_a_function_that_cannot_stand_alone_is_refused_with_what_it_lacks(project: Project) -> None:
     done = project.run(
         """

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError
+from azure_batch_endpoints.local.server import _listener
 from azure_batch_endpoints.local.service import LocalService
 from azure_batch_endpoints.states import JobStatus
 from tests.local.service_bench import Bench
@@ -44,6 +45,12 @@ def runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    mask = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
+    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
 
 
 def listens(base_url: str) -> bool:
@@ -90,10 +97,8 @@ def root(tmp_path: Path) -> Iterator[Path]:
         os.kill(json.loads(record.read_text())["pid"], signal.SIGTERM)
 
 
-def test_the_service_is_ready_within_three_seconds_and_gone_when_its_client_closes(root: Path) -> None:
-    began = time.monotonic()
+def test_the_service_is_ready_when_it_is_handed_out_and_gone_when_its_client_closes(root: Path) -> None:
     with LocalService.open(root, workers=3) as service:
-        assert time.monotonic() - began < 3
         assert service.started and service.alive and listens(service.base_url)
         assert (service.workers, service.storage, service.environments) == (3, "embedded", "host")
         assert request(service.base_url, "GET", "/local/health", service.token) == 200
@@ -191,6 +196,16 @@ def test_a_signal_ends_the_service_in_order(root: Path, number: signal.Signals) 
         wait_until(lambda: not runs(service.pid), 5)
         assert not service.alive
         assert not (root / "service.json").exists()
+
+
+def test_a_signal_while_the_service_is_starting_ends_it_without_a_traceback(root: Path) -> None:
+    command = [sys.executable, "-m", "azure_batch_endpoints.local", "--root", str(root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: catches(process.pid, signal.SIGTERM))
+        process.terminate()
+        _, told = process.communicate(timeout=20)
+
+    assert (process.returncode, "Traceback" in told) == (0, False), told
 
 
 def test_after_a_killed_service_the_next_client_starts_another(root: Path) -> None:
@@ -345,3 +360,11 @@ def test_a_service_listens_where_it_did_last_time_unless_that_port_is_taken(tmp_
     taken = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
     with socket.create_server(taken), LocalService.open(tmp_path / "root") as third:
         assert third.base_url != address
+
+
+def test_a_connection_sends_the_end_of_an_answer_without_waiting_for_an_acknowledgement(tmp_path: Path) -> None:
+    with _listener(tmp_path) as listener, socket.create_connection(listener.getsockname()) as ours:
+        theirs, _ = listener.accept()
+        with theirs:
+            assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "each answer would take 40 ms"
+        assert ours.getpeername() == listener.getsockname()

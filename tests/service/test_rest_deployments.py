@@ -79,6 +79,14 @@ def test_a_deployment_without_model_is_refused_in_the_recorded_words(ready: Serv
     assert ready.get(BLUE).status_code == 404
 
 
+def test_models_without_a_name_of_their_own_are_not_offered_instead(ready: Service) -> None:
+    content = "0123456789abcdef" * 4
+    ready.put(f"models/{content}/versions/1", {"properties": {"modelUri": "azureml://datastores/d/paths/m"}})
+    answer = ready.put(BLUE, ready.deployment(model={"assetId": "azureml:mnist:1"}))
+
+    assert "There are: 'digits'." in said(answer)
+
+
 @pytest.mark.parametrize(
     ("properties", "status", "words"),
     [

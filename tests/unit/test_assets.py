@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from azure_batch_endpoints._storage import assets, codes
+from azure_batch_endpoints._storage import assets, codes, environments, models
 from azure_batch_endpoints._storage.hashing import scan
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, NotFoundError, ServiceError, SpecError
@@ -15,6 +15,19 @@ from azure_batch_endpoints.inputs import Input, dataset, local_path, parse
 from azure_batch_endpoints.specs import DatasetSpec, DeploymentSpec, EnvironmentSpec, ModelSpec
 from tests.unit.fake_container import FakeContainer
 from tests.unit.fake_workspace import PATH, FakeService
+
+
+def model_id(workspace: Workspace, model: str | Path | ModelSpec) -> str:
+    return models.source_id(workspace, models.model_source(model), None)
+
+
+def code_id(workspace: Workspace, path: str) -> str:
+    return codes.register_code(workspace, codes.code_source(path), None)
+
+
+def environment_id(workspace: Workspace, environment: str | Path | EnvironmentSpec | None) -> str | None:
+    return environments.register_described(workspace, environments.described_environment(environment))
+
 
 SIGNED = "https://acct.blob.core.windows.net/code-1?sv=1&sr=c&sig=SECRET"
 PENDING = {
@@ -81,7 +94,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_a_model_reference_becomes_an_id_without_a_request(world: World, given: str, made: str) -> None:
-    assert assets.model_id(world.workspace, given) == made
+    assert model_id(world.workspace, given) == made
     assert world.service.lines == []
 
 
@@ -89,7 +102,7 @@ def test_a_model_reference_becomes_an_id_without_a_request(world: World, given: 
 def test_the_latest_model_is_asked_for(world: World, given: str) -> None:
     world.service.answers["GET models/digits/versions"] = {"value": [{"id": "/…/digits/versions/7", "name": "7"}]}
 
-    assert assets.model_id(world.workspace, given) == "/…/digits/versions/7"
+    assert model_id(world.workspace, given) == "/…/digits/versions/7"
     assert world.service.query() == {"api-version": "2024-10-01", "$orderBy": "createdtime desc", "$top": "1"}
 
 
@@ -97,18 +110,18 @@ def test_the_latest_of_a_name_without_versions_is_not_found(world: World) -> Non
     world.service.answers["GET models/digits/versions"] = {"value": []}
 
     with pytest.raises(NotFoundError, match="latest version of model 'digits': there is none"):
-        assets.model_id(world.workspace, "azureml:digits@latest")
+        model_id(world.workspace, "azureml:digits@latest")
 
 
 def test_a_label_other_than_latest_and_another_kind_are_refused(world: World) -> None:
     with pytest.raises(InvalidInputError, match="has the label 'best'"):
-        assets.model_id(world.workspace, "azureml:digits@best")
+        model_id(world.workspace, "azureml:digits@best")
     with pytest.raises(InvalidInputError, match="does not name a model"):
-        assets.model_id(world.workspace, PATH.asset("environments", "digits", "3"))
+        model_id(world.workspace, PATH.asset("environments", "digits", "3"))
 
 
 def test_a_local_model_is_uploaded_and_registered_without_a_name(world: World, folder: Path) -> None:
-    made = assets.model_id(world.workspace, "model")
+    made = model_id(world.workspace, "model")
 
     digest = scan("model").upload_hash()
     name = made.rsplit("/", 3)[1]
@@ -126,14 +139,14 @@ def test_a_local_model_is_uploaded_and_registered_without_a_name(world: World, f
 def test_the_same_content_under_two_names_is_two_models(world: World, folder: Path) -> None:
     (folder / "copy.pkl").write_text("weights")
 
-    assert assets.model_id(world.workspace, "model.pkl") != assets.model_id(world.workspace, "copy.pkl")
+    assert model_id(world.workspace, "model.pkl") != model_id(world.workspace, "copy.pkl")
     assert world.service.sent()["properties"]["modelType"] == "custom_model"
 
 
 def test_a_model_in_storage_is_registered_where_it_is(world: World) -> None:
     uri = "azureml://datastores/other/paths/model/"
 
-    made = assets.model_id(world.workspace, ModelSpec(path=uri, type="mlflow_model"))
+    made = model_id(world.workspace, ModelSpec(name="", path=uri, type="mlflow_model"))
 
     assert world.service.sent()["properties"]["modelUri"] == uri
     assert world.store.requests == [] and world.service.lines == [f"PUT models/{made.rsplit('/', 3)[1]}/versions/1"]
@@ -162,7 +175,7 @@ def test_known_code_costs_one_request_and_no_upload(world: World, folder: Path) 
     found = PATH.asset("codes", "other", "2")
     world.service.answers["GET codes"] = {"value": [{"id": found}]}
 
-    assert assets.code_id(world.workspace, "code") == found
+    assert code_id(world.workspace, "code") == found
     assert len(world.service.lines) == 1 and world.code.requests == []
     assert world.service.query() == {
         "api-version": "2024-10-01",
@@ -174,7 +187,7 @@ def test_known_code_costs_one_request_and_no_upload(world: World, folder: Path) 
 def test_new_code_goes_to_a_container_of_its_own(world: World, folder: Path) -> None:
     world.service.answers |= {"GET codes": {"value": []}, "POST codes": PENDING}
 
-    made = assets.code_id(world.workspace, "code")
+    made = code_id(world.workspace, "code")
 
     assert [line.split("/")[0] for line in world.service.lines] == ["GET codes", "POST codes", "PUT codes"]
     assert world.code.requests == ["PUT code/score.py"]
@@ -187,9 +200,9 @@ def test_new_code_goes_to_a_container_of_its_own(world: World, folder: Path) -> 
 def test_code_that_has_an_id_stays_and_a_script_in_its_place_is_refused(world: World, folder: Path) -> None:
     known = PATH.asset("codes", "c", "1")
 
-    assert assets.code_id(world.workspace, known) == known
+    assert code_id(world.workspace, known) == known
     with pytest.raises(LocalPathError, match=r"Code 'code/score.py' is a file.*code='code', scoring_script='score.py'"):
-        assets.code_id(world.workspace, "code/score.py")
+        code_id(world.workspace, "code/score.py")
     assert world.service.lines == []
 
 
@@ -197,13 +210,13 @@ def test_a_service_that_names_no_place_for_code_is_an_error(world: World, folder
     world.service.answers |= {"GET codes": {"value": []}, "POST codes": {}}
 
     with pytest.raises(ServiceError, match="get a place for the code 'code'"):
-        assets.code_id(world.workspace, "code")
+        code_id(world.workspace, "code")
 
 
 def test_an_old_api_version_does_not_reach_assets_that_came_later(folder: Path, world: World) -> None:
     world.service.answers["GET codes"] = {"value": [{"id": "/x"}]}
 
-    assets.code_id(world.service.workspace(api_version="2021-10-01"), "code")
+    code_id(world.service.workspace(api_version="2021-10-01"), "code")
 
     assert world.service.query()["api-version"] == "2024-10-01"
 
@@ -215,14 +228,14 @@ def test_a_compute_becomes_an_id_without_a_request(world: World, given: str) -> 
 
 
 def test_an_environment_reference_becomes_an_id_and_none_stays_none(world: World) -> None:
-    assert assets.environment_id(world.workspace, None) is None
-    assert assets.environment_id(world.workspace, "azureml:sk:1") == PATH.asset("environments", "sk", "1")
+    assert environment_id(world.workspace, None) is None
+    assert environment_id(world.workspace, "azureml:sk:1") == PATH.asset("environments", "sk", "1")
     assert world.service.lines == []
 
 
 def test_a_conda_file_is_registered_anonymously_by_its_content(world: World, folder: Path) -> None:
-    first = assets.environment_id(world.workspace, "conda.yml")
-    second = assets.environment_id(world.workspace, EnvironmentSpec(conda_file=folder / "conda.yml"))
+    first = environment_id(world.workspace, "conda.yml")
+    second = environment_id(world.workspace, EnvironmentSpec(conda_file=folder / "conda.yml"))
 
     assert first == second
     assert str(first).startswith(PATH.asset_versions("environments", "CliV2AnonymousEnvironment"))
@@ -232,7 +245,7 @@ def test_a_conda_file_is_registered_anonymously_by_its_content(world: World, fol
 
 
 def test_an_environment_file_is_registered_under_its_name(world: World, folder: Path) -> None:
-    made = assets.environment_id(world.workspace, folder / "env.yml")
+    made = environment_id(world.workspace, folder / "env.yml")
 
     assert made == PATH.asset("environments", "sklearn", "3")
     assert world.service.sent()["properties"]["image"] == "img:1"
@@ -252,14 +265,14 @@ def test_a_registered_environment_takes_the_next_version(world: World) -> None:
 
 def test_an_environment_that_is_nothing_or_not_there_is_refused(world: World, folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="neither an image nor a conda file"):
-        assets.environment_id(world.workspace, EnvironmentSpec(name="empty"))
+        environment_id(world.workspace, EnvironmentSpec(name="empty"))
     with pytest.raises(LocalPathError, match=r"Environment 'cond.yml' does not exist.*Did you mean 'conda.yml'\?"):
-        assets.environment_id(world.workspace, "cond.yml")
+        environment_id(world.workspace, "cond.yml")
     with pytest.raises(LocalPathError, match="Conda file 'data' is a folder"):
-        assets.environment_id(world.workspace, EnvironmentSpec(conda_file="data"))
+        environment_id(world.workspace, EnvironmentSpec(conda_file="data"))
     (folder / "conda.yml").write_text("a: [")
     with pytest.raises(SpecError, match=r"conda.yml, line 1: not valid YAML"):
-        assets.environment_id(world.workspace, "conda.yml")
+        environment_id(world.workspace, "conda.yml")
     assert world.service.lines == []
 
 
@@ -267,10 +280,10 @@ def test_a_data_set_becomes_an_id_and_only_the_latest_is_asked_for(world: World)
     world.service.answers["GET data/digits/versions"] = {"value": [{"id": "/…/data/digits/versions/7"}]}
     third = PATH.asset("data", "digits", "3")
 
-    assert assets.dataset_uri(world.workspace, dataset("digits", version=3)) == Input("dataset", third)
-    assert assets.dataset_uri(world.workspace, parse(third)) == Input("dataset", third)
+    assert assets.resolve_input(world.workspace, dataset("digits", version=3)) == Input("dataset", third)
+    assert assets.resolve_input(world.workspace, parse(third)) == Input("dataset", third)
     assert world.service.lines == []
-    assert assets.dataset_uri(world.workspace, dataset("digits")).value == "/…/data/digits/versions/7"
+    assert assets.resolve_input(world.workspace, dataset("digits")).value == "/…/data/digits/versions/7"
 
 
 def test_a_local_file_costs_a_look_a_put_and_its_registration(world: World, folder: Path) -> None:
@@ -286,10 +299,10 @@ def test_a_local_file_costs_a_look_a_put_and_its_registration(world: World, fold
 
 
 def test_a_local_folder_ends_with_a_slash_and_is_sent_once(world: World, folder: Path) -> None:
-    made = assets.upload_input(world.workspace, local_path("data"))
+    made = assets.resolve_input(world.workspace, local_path("data"))
     world.store.requests.clear()
 
-    assert assets.upload_input(world.workspace, local_path("data")) == made
+    assert assets.resolve_input(world.workspace, local_path("data")) == made
     assert made.kind == "folder" and made.value.endswith("/data/")
     assert len(world.store.requests) == 1
 

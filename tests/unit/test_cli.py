@@ -234,6 +234,7 @@ def test_the_workspace_is_what_the_command_line_says_then_the_environment(
         ["endpoint", "create", "a", "--tag", "novalue"],
         ["job", "items", "j", "--status", "lost"],
         ["nonsense"],
+        ["--nonsense"],
     ],
     ids=" ".join,
 )

@@ -70,13 +70,16 @@ def test_every_override_of_a_job_is_in_its_body() -> None:
 
 
 def test_a_job_without_overrides_sends_its_input_only() -> None:
-    body = convert.job_body({"x": file("https://a.net/b.csv")}, JobOverrides(), api_version="2024-10-01", datastores="")
+    body = convert.job_body(
+        {"x": file("https://a.net/b.csv")}, JobOverrides("j1"), api_version="2024-10-01", datastores=""
+    )
 
-    assert body == {"properties": {"inputData": {"x": {"jobInputType": "UriFile", "uri": "https://a.net/b.csv"}}}}
+    inputs = {"x": {"jobInputType": "UriFile", "uri": "https://a.net/b.csv"}}
+    assert body == {"properties": {"name": "j1", "inputData": inputs}}
 
 
 def test_an_output_without_a_file_name_takes_the_default_one() -> None:
-    overrides = JobOverrides(output_uri="azureml://datastores/s/paths/o/")
+    overrides = JobOverrides("j1", output_uri="azureml://datastores/s/paths/o/")
     body = convert.job_body({"x": Input("literal", "3")}, overrides, api_version="2024-10-01", datastores="")
 
     assert body["properties"]["outputData"]["score"]["uri"].endswith("/o/predictions.csv")
@@ -91,7 +94,7 @@ def test_an_output_without_a_file_name_takes_the_default_one() -> None:
     ],
 )
 def test_the_form_of_2021_names_datastore_and_path_of_the_output(output: str) -> None:
-    overrides = JobOverrides(output_uri=output, output_file_name="rows.csv")
+    overrides = JobOverrides("j1", output_uri=output, output_file_name="rows.csv")
     inputs = {"x": dataset("/subscriptions/s/resourceGroups/g/data/d/versions/1")}
     body = convert.job_body(inputs, overrides, api_version="2021-10-01", datastores=STORES)
 
@@ -103,6 +106,7 @@ def test_the_form_of_2021_names_datastore_and_path_of_the_output(output: str) ->
             },
             "outputDataset": {"datastoreId": f"{STORES}/store", "path": "out"},
             "outputFileName": "rows.csv",
+            "name": "j1",
         }
     }
 
@@ -212,7 +216,7 @@ def test_conda_goes_out_as_json_that_is_yaml_too() -> None:
 
 
 def test_an_anonymous_model_says_so() -> None:
-    assert convert.model_body(ModelSpec(path="x"), "u", "custom_model", anonymous=True)["properties"] == {
+    assert convert.model_body(ModelSpec(name="", path="x"), "u", "custom_model", anonymous=True)["properties"] == {
         "isAnonymous": True,
         "isArchived": False,
         "tags": {},

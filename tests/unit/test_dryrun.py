@@ -42,6 +42,12 @@ def test_rows_are_a_table_and_none_are_explained_by_the_first_failure() -> None:
         DryRun((), 0.0, 0, RunSettings()).to_pandas()
 
 
+def test_it_shows_itself_in_one_line() -> None:
+    assert repr(DryRun((FAILED,), 0.04867, 207_560_704, RunSettings())) == (
+        "DryRun(0 of 1 files succeeded, 0.0487 s a file, 208 MB at most)"
+    )
+
+
 def test_what_cannot_be_tried_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "model").mkdir()

@@ -11,7 +11,7 @@ from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints.assets import Datasets, Environments, Models
 from azure_batch_endpoints.computes import Computes
 from azure_batch_endpoints.datastores import Datastores
-from azure_batch_endpoints.errors import LocalPathError, NotFoundError, WaitTimeoutError
+from azure_batch_endpoints.errors import LocalPathError, NotFoundError, TransportError, WaitTimeoutError
 from azure_batch_endpoints.specs import ComputeSpec, DatasetSpec, EnvironmentSpec, ModelSpec
 from azure_batch_endpoints.states import ProvisioningState
 from tests.unit.fake_service import ARM, BASICS, PATH, Desk, not_found, operation
@@ -65,6 +65,26 @@ def test_versions_are_listed_lazily_by_name_or_the_newest_of_every_name() -> Non
     assert [one.version for one in listed] == ["2", "1"]
     (newest,) = Datasets(desk.workspace).list()
     assert (newest.name, newest.version, newest.type, newest.uri) == ("digits", "2", "uri_folder", "")
+
+
+def test_an_old_api_version_is_not_used_where_it_knows_no_data_assets() -> None:
+    body = version_body("data", "digits", "1")
+    desk = Desk(
+        {"GET digits/versions": reply(body={"value": [body]}), "GET versions/1": reply(body=body)}, version="2021-10-01"
+    )
+
+    Datasets(desk.workspace).get("digits", version="1")
+    list(Datasets(desk.workspace).list("digits"))
+
+    assert len(desk.transport.requests) == 2
+    assert all("api-version=2024-10-01" in str(one.url) for one in desk.transport.requests)
+
+
+def test_an_answer_that_cannot_be_read_is_this_packages_error() -> None:
+    desk = Desk({"GET digits/versions": reply(body={"value": [{"id": "x", "properties": "none"}]})})
+
+    with pytest.raises(TransportError, match="The answer about 'x' has a shape that this version cannot read"):
+        Models(desk.workspace).get("digits")
 
 
 @pytest.mark.parametrize(

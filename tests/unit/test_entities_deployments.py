@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments
+from azure_batch_endpoints.endpoints import BatchEndpoints
 from azure_batch_endpoints.errors import (
     InvalidInputError,
     LocalPathError,
+    NotFoundError,
     OperationFailedError,
     ScoringScriptError,
     WaitTimeoutError,
@@ -26,6 +28,7 @@ from tests.unit.fake_service import (
     deployment_body,
     endpoint_body,
     invoked_body,
+    not_found,
     operation,
 )
 from tests.unit.fake_transport import reply
@@ -111,6 +114,42 @@ def test_create_with_set_default_waits_for_the_endpoint_too() -> None:
     assert desk.sent[-1] == "GET WS/batchEndpoints/heart"
 
 
+def test_the_endpoint_object_shows_the_default_that_was_made_through_it() -> None:
+    _, desk = desk_for(
+        {
+            "GET batchEndpoints/heart": [reply(body=endpoint_body(None)), reply(body=endpoint_body("blue"))],
+            "PUT batchEndpoints/heart": reply(200, endpoint_body("blue")),
+        }
+    )
+    endpoint = BatchEndpoints(desk.workspace).get("heart")
+    assert endpoint.default_deployment_name is None
+
+    endpoint.deployments.create(SPEC, set_default=True)
+
+    assert endpoint.default_deployment_name == "blue"
+
+
+def test_what_is_no_spec_is_refused_with_how_to_read_one_from_a_file() -> None:
+    deployments, desk = desk_for({})
+    anything: Any = "deployment.yml"
+
+    with pytest.raises(InvalidInputError, match=r"'deployment.yml' is no DeploymentSpec.*from_yaml"):
+        deployments.create(anything)
+    assert desk.sent == []
+
+
+def test_a_card_names_model_and_compute_as_people_write_them() -> None:
+    made = desk_for({})[0].get("blue")
+
+    rows = dict(made._rows())
+    assert (rows["model"], rows["compute"]) == ("azureml:m:1", "cluster")
+    assert "/subscriptions/" not in made._repr_html_()
+
+
+def test_a_collection_shows_its_verbs() -> None:
+    assert repr(desk_for({})[0]) == "<BatchDeployments: create(spec), get(name), list()>"
+
+
 def test_a_default_that_cannot_be_set_is_told_with_the_deployment_that_was_made() -> None:
     routes = {
         "GET batchEndpoints/heart": reply(body=endpoint_body()),
@@ -166,6 +205,13 @@ def test_update_with_a_spec_replaces_the_whole() -> None:
     (body,) = desk.bodies("PUT")
     assert body["properties"]["description"] == "over it"
     assert body["properties"]["environmentId"] == PATH.asset("environments", "e", "2")
+
+
+def test_an_update_that_the_service_refuses_is_called_one() -> None:
+    deployments, _ = desk_for({PUT: not_found()})
+
+    with pytest.raises(NotFoundError, match="Could not update deployment 'blue' of endpoint 'heart'"):
+        deployments._made(deployment_body()).update(description="new")
 
 
 def test_update_with_nothing_or_with_another_name_is_refused() -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from azure_batch_endpoints import RetrySettings, _progress, file, folder
+from azure_batch_endpoints._entity import Snapshot
+from azure_batch_endpoints._wire.models import DeploymentBody
+from azure_batch_endpoints.deployments import BatchDeployment
 from azure_batch_endpoints.endpoints import BatchEndpoint, BatchEndpoints
 from azure_batch_endpoints.errors import (
     InvalidInputError,
@@ -318,6 +321,16 @@ def test_a_wrong_invoke_is_refused_before_anything_is_sent(given: dict[str, Any]
         made.invoke(**given)
 
     assert said in str(caught.value)
+    assert desk.sent == []
+
+
+def test_a_deployment_of_another_endpoint_is_not_taken_for_one_of_the_same_name_here() -> None:
+    made, desk = endpoint({})
+    other = BatchDeployment(desk.workspace, "lung", Snapshot.take(DeploymentBody.read, deployment_body()))
+
+    for act in (lambda: made.invoke("https://a.net/b.csv", deployment=other), lambda: made.set_default(other)):
+        with pytest.raises(InvalidInputError, match="Deployment 'blue' is one of endpoint 'lung', not of 'heart'"):
+            act()
     assert desk.sent == []
 
 

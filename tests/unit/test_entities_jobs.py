@@ -20,7 +20,8 @@ from azure_batch_endpoints.errors import (
     ResultsError,
     WaitTimeoutError,
 )
-from azure_batch_endpoints.jobs import Job, Jobs
+from azure_batch_endpoints.job import Job
+from azure_batch_endpoints.jobs import Jobs
 from azure_batch_endpoints.states import JobStatus
 from tests.unit.fake_service import (
     ARM,
@@ -108,6 +109,12 @@ def test_wait_raises_when_the_deadline_passes_and_names_the_job() -> None:
     assert desk.clock.now == pytest.approx(90)
 
 
+def test_wait_on_a_job_that_has_ended_needs_no_time() -> None:
+    job, _ = job_at({GET: reply(body=job_body("Completed"))})
+
+    assert job.refresh().wait(timeout=0) is job
+
+
 def test_wait_polls_no_slower_than_asked() -> None:
     job, desk = job_at({GET: reply(body=job_body())})
 
@@ -132,6 +139,18 @@ def test_wait_raises_with_the_reason_of_the_run_history_when_the_job_failed() ->
 
     assert str(caught.value) == f"Job '{JOB}' failed: run() raised KeyError 'age'. Logs: job.logs()."
     assert caught.value.job is job and job.error == "run() raised KeyError 'age'."
+
+
+def test_a_failed_job_that_is_looked_up_tells_the_reason_at_once() -> None:
+    _, desk = job_at(
+        {
+            GET: reply(body=job_body("Failed")),
+            "GET children": reply(body={"value": [{"runId": "child-1", "name": "batchscoring"}]}),
+            "GET runs/child-1/details": reply(body={"status": "Failed", "error": {"error": {"message": "no 'age'"}}}),
+        }
+    )
+
+    assert Jobs(desk.workspace).get(JOB).error == "no 'age'"
 
 
 @pytest.mark.parametrize("history", [not_found(), broken(), reply(500)])

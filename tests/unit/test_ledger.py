@@ -240,21 +240,6 @@ def test_a_group_is_written_whole_or_not_at_all(ledger: Ledger) -> None:
     assert numbers(ledger.pending()) == [0, 1]
 
 
-def test_an_export_is_one_file_that_any_tool_reads(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.add_inputs(inputs(4))
-    ledger.record([bad(0, 1)])
-    target = tmp_path / "out" / "ledger.db"
-    target.parent.mkdir()
-    ledger.export(target)
-    ledger.export(target)
-
-    with sqlite3.connect(target) as database:
-        rows = database.execute("SELECT path, status FROM items").fetchall()
-    database.close()
-    assert rows == [("0.png", "succeeded"), ("1.png", "failed"), ("2.png", "pending"), ("3.png", "pending")]
-    assert [path.name for path in target.parent.iterdir()] == ["ledger.db"]
-
-
 def test_several_threads_may_list_record_and_read_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db", 2) as ledger:
         ledger.add_inputs(inputs(200))

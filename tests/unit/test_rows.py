@@ -10,6 +10,7 @@ import pytest
 
 from azure_batch_endpoints import _rows
 from azure_batch_endpoints.errors import ResultsError
+from azure_batch_endpoints.local.worker import columns_of
 
 LIST: list[dict[str, Any]] = [{"kind": "list", "columns": []}]
 
@@ -20,7 +21,7 @@ def as_written(frame: pd.DataFrame) -> bytes:
 
 
 def formats(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{"kind": "dataframe", "columns": [[name, str(dtype)] for name, dtype in frame.dtypes.items()]}]
+    return [{"kind": "dataframe", "columns": columns_of(frame)}]
 
 
 def read(data: bytes | str, known: list[dict[str, Any]] | None = None, **given: Any) -> pd.DataFrame:
@@ -57,7 +58,50 @@ def test_numbers_times_and_categories_come_back_with_their_types() -> None:
     back = read(as_written(frame), formats(frame))
 
     assert list(map(str, back.dtypes)) == list(map(str, frame.dtypes))
-    assert back.to_dict("list") == frame.to_dict("list") or back["zone"].equals(frame["zone"])
+    pd.testing.assert_frame_equal(back, frame)
+
+
+def in_pieces(*frames: pd.DataFrame) -> pd.DataFrame:
+    """What comes back of a DataFrame a mini-batch."""
+    return read(b"".join(map(as_written, frames)), [one for frame in frames for one in formats(frame)])
+
+
+def test_mini_batches_whose_types_differ_keep_their_names_and_get_the_type_of_both() -> None:
+    whole = pd.DataFrame({"file": ["a", "b"], "count": [1, 2]})
+    gap = pd.DataFrame({"file": ["c"], "count": [np.nan]})
+
+    pd.testing.assert_frame_equal(in_pieces(whole, gap), pd.concat([whole, gap], ignore_index=True))
+
+
+def test_a_mini_batch_without_any_value_leaves_the_type_to_the_others() -> None:
+    back = in_pieces(pd.DataFrame({"file": ["a"], "box": [None]}), pd.DataFrame({"file": ["b"], "box": [0.5]}))
+
+    assert back["file"].tolist() == ["a", "b"]
+    assert (str(back["box"].dtype), back["box"].isna().tolist()) == ("float64", [True, False])
+
+
+def test_mini_batches_with_other_columns_come_back_numbered() -> None:
+    back = in_pieces(pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"a": [1], "c": [2]}))
+
+    assert back.to_dict("list") == {0: [1, 1], 1: [2, 2]}
+
+
+def test_a_missing_string_is_missing_and_an_empty_one_empty() -> None:
+    back = in_pieces(pd.DataFrame({"gap": ["a", None], "text": ["", "b"], "both": ["", None]}))
+
+    assert back["gap"].isna().tolist() == [False, True]
+    assert (back["text"].tolist(), back["both"].tolist()) == (["", "b"], ["", ""])
+
+
+def test_columns_named_by_numbers_keep_them() -> None:
+    assert in_pieces(pd.DataFrame([[1, "a"], [2, "b"]])).to_dict("list") == {0: [1, 2], 1: ["a", "b"]}
+
+
+@pytest.mark.parametrize("values", [["1", "007", "nan"], ["[1, 2]"], ["True", "x"], [True, False]], ids=str)
+def test_a_list_of_strings_or_truth_values_comes_back_as_it_was(values: list[object]) -> None:
+    written = "".join(f"{value}\n" for value in values)
+
+    assert read(written, [{"kind": "list", "columns": columns_of(values)}])[0].tolist() == values
 
 
 def test_one_column_of_strings_keeps_the_empty_ones() -> None:

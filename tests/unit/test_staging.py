@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from azure_batch_endpoints.errors import LocalServiceError, NotFoundError, TransportError
+from azure_batch_endpoints.errors import LocalPathError, LocalServiceError, NotFoundError, TransportError
 from azure_batch_endpoints.local import staging as staging_module
 from azure_batch_endpoints.local.blobstore import BlobStore
 from azure_batch_endpoints.local.buckets import EmbeddedBucket, StoredFile
@@ -147,9 +146,8 @@ def test_a_cancelled_job_does_not_wait_for_the_store(tmp_path: Path) -> None:
     shelf, cancel = Shelf({"a": "1"}), threading.Event()
     shelf.failures["a"] = [TransportError("no answer")] * 10_000
     threading.Timer(0.1, cancel.set).start()
-    began = time.monotonic()
     assert list(stage(shelf, tmp_path / "in", cancel=cancel).batches(batches_of(["a"]))) == []
-    assert time.monotonic() - began < 5
+    assert shelf.failures["a"], "it went on asking"
 
 
 def test_a_disk_that_takes_nothing_more_ends_the_staging(tmp_path: Path) -> None:
@@ -157,6 +155,24 @@ def test_a_disk_that_takes_nothing_more_ends_the_staging(tmp_path: Path) -> None
     shelf.failures["a"] = [OSError(28, "No space left on device")]
     with pytest.raises(OSError, match="No space left"):
         list(stage(shelf, tmp_path / "in").batches(batches_of(["a"])))
+
+
+def test_a_download_that_this_machines_disk_refuses_ends_the_staging_and_is_no_fault_of_the_input(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf({"a": "1"})
+    shelf.failures["a"] = [LocalPathError("no space left", path=tmp_path)] * 2
+    staging = stage(shelf, tmp_path / "in")
+    with pytest.raises(LocalPathError, match="no space left"):
+        list(staging.batches(batches_of(["a"])))
+    assert staging.take_failed() == ()
+
+
+def test_a_download_whose_place_is_a_folder_is_set_aside(tmp_path: Path) -> None:
+    shelf = Shelf({"a": "1"})
+    shelf.failures["a"] = [LocalPathError("it is a folder", path=tmp_path)]
+    (staged,) = stage(shelf, tmp_path / "in").batches(batches_of(["a"]))
+    assert Path(staged.files[0]).read_text() == "1"
 
 
 def test_what_is_fetched_from_the_embedded_store_can_be_overwritten_without_damage(tmp_path: Path) -> None:

@@ -50,7 +50,18 @@ def test_the_deployment_of_one_invoke_does_not_leak_into_the_next() -> None:
     assert "azureml-model-deployment" not in second.headers
 
 
-@pytest.mark.parametrize("lost", [broken(), reply(503), reply(504, {"error": {"code": "GatewayTimeout"}}), reply(500)])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        broken(),
+        reply(503),
+        reply(504, {"error": {"code": "GatewayTimeout"}}),
+        reply(500),
+        reply(201),
+        reply(200, [{}]),
+        reply(201, {"properties": {}}),
+    ],
+)
 def test_a_lost_answer_is_never_posted_again_and_the_job_that_was_started_is_found(lost: Step) -> None:
     desk = Desk({"POST /jobs": lost, f"GET jobs/{JOB}": reply(body=job_body())})
 

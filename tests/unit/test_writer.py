@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,12 @@ def test_rows_that_were_committed_but_are_not_there_are_an_error(tmp_path: Path)
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_segments_are_brought_to_the_disk_once_each(tmp_path: Path) -> None:
-    (tmp_path / "a.rows").write_text("abc")
+def test_segments_are_brought_to_the_disk_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    for name in ("a.rows", "b.rows"):
+        (tmp_path / name).write_text("abc")
 
-    sync_parts([Part("a.rows", 0, 1, 1), Part("a.rows", 1, 1, 1)], tmp_path)
+    sync_parts([Part("a.rows", 0, 1, 1), Part("b.rows", 0, 1, 1), Part("a.rows", 1, 1, 1)], tmp_path)
+
+    assert sorted(synced) == sorted((tmp_path / name).stat().st_ino for name in ("a.rows", "b.rows"))

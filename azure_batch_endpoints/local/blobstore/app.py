@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
+from azure_batch_endpoints.local import disk
 from azure_batch_endpoints.local.blobstore import batch, xml
 from azure_batch_endpoints.local.blobstore import blob_routes as blob
 from azure_batch_endpoints.local.blobstore import block_routes as block
@@ -136,10 +137,16 @@ class _Endpoint:
             response = await self._operate(request)
         except BlobError as error:
             response = _refusal(error, request.method)
-        except Exception:  # noqa: BLE001  a defect of one request is answered with 500 and logged, never passed on
-            _log.exception("a blob request failed: %s %s", request.method, request.path)
-            response = _refusal(BlobError("InternalError"), request.method)
+        except Exception as error:  # noqa: BLE001  a defect of one request is answered and logged, never passed on
+            response = _refusal(self._failure(error, request), request.method)
         return self._labelled(response, request.headers)
+
+    def _failure(self, error: Exception, request: Request) -> BlobError:
+        if disk.is_full(error):
+            _log.warning("the disk is full: %s %s", request.method, request.path)
+            return BlobError("InternalError", disk.advice(self._service.store.root), status=507)
+        _log.error("a blob request failed: %s %s", request.method, request.path, exc_info=error)
+        return BlobError("InternalError")
 
     async def _operate(self, request: Request) -> Response:
         if request.account != self._service.account:

@@ -68,8 +68,8 @@ class RowFormat:
     """What kind of rows a `run()` returned."""
 
     kind: Literal["list", "dataframe"]
-    columns: tuple[tuple[str, str], ...] = ()
-    """(name, dtype) of each column of a DataFrame, left to right."""
+    columns: tuple[tuple[str | int, str], ...] = ()
+    """(name, dtype) of each column, left to right, as the worker's `columns_of` says."""
 
 
 @dataclass(frozen=True, slots=True)

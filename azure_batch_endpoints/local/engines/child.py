@@ -23,10 +23,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from azure_batch_endpoints.local.engines.base import Failure, StagedBatch, WorkerSetup
+from azure_batch_endpoints.local.engines.strays import MARK, kill_strays
+from azure_batch_endpoints.local.engines.verdict import is_sound
 
 PROGRAM = Path(__file__).parents[1] / "worker.py"
 LENGTH = struct.Struct("!I")
 FRAME = re.compile(r'File "(.+)", line (\d+)')
+MOST_MESSAGE = 64 << 20
+"""Bytes of a message; more is no message but a script's own bytes."""
+LEAVE_SECONDS = 0.5
+"""What a worker that closed its connection has to end by itself, and so to tell with which exit code."""
+HUNG_UP = "the worker process closed its connection to the engine; does the script close files that it did not open?"
+GARBLED = (
+    "the worker process sent what is no answer; does the script replace functions of the standard library, "
+    "or write to files that it did not open?"
+)
 
 
 @dataclass(slots=True)
@@ -62,6 +73,10 @@ class Child:
         self.since = time.monotonic()
         """When the process started or, once it is ready, when it began with the first mini-batch of its queue."""
         self.kill_at: float | None = None
+        self.left_at: float | None = None
+        """When it closed the connection; most often it is about to end."""
+        self._fault: str | None = None
+        self._mark = segment.resolve()
         self._setup, self._inbox, self._outbox = setup, bytearray(), bytearray()
         self._stacks, path = tempfile.mkstemp()
         Path(path).unlink()
@@ -76,14 +91,14 @@ class Child:
             theirs.close()
             os.close(lifeline)
         self.pid = self._process.pid
-        self.send(self._greeting(segment))
+        self.send(self._greeting())
 
     def _start(self, passed: tuple[int, int, int], streams: tuple[BinaryIO, BinaryIO]) -> subprocess.Popen[bytes]:
         setup = self._setup
         return subprocess.Popen(  # noqa: S603 - running the deployment's interpreter is the purpose
             [setup.python, str(PROGRAM), *map(str, passed)],
             cwd=setup.cwd or setup.code_dir,
-            env=environment(setup, os.environ),
+            env={**environment(setup, os.environ), MARK: str(self._mark)},
             stdin=subprocess.DEVNULL,
             stdout=streams[0],
             stderr=streams[1],
@@ -91,12 +106,12 @@ class Child:
             start_new_session=True,
         )
 
-    def _greeting(self, segment: Path) -> dict[str, object]:
+    def _greeting(self) -> dict[str, object]:
         setup = self._setup
         return {
             "code_dir": str(setup.code_dir.resolve()),
             "script": setup.script,
-            "segment": str(segment.resolve()) if setup.output_action == "append_row" else None,
+            "segment": str(self._mark) if setup.output_action == "append_row" else None,
             "logging_level": setup.logging_level,
             "arguments": ["--logging_level", setup.logging_level, *setup.arguments],
         }
@@ -106,6 +121,11 @@ class Child:
     def fileno(self) -> int:
         """Return the socket, for a selector."""
         return self._socket.fileno()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it still counts what this worker says."""
+        return self.kill_at is None and self.left_at is None and not self.ending
 
     @property
     def has_unsent(self) -> bool:
@@ -129,7 +149,11 @@ class Child:
             self._outbox.clear()
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """Return the messages that have come in full; None when the worker has closed the connection."""
+        """Return the messages that have come in full; None when the worker has closed the connection.
+
+        Raises:
+            ValueError: something else than a message came.
+        """
         try:
             data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -142,10 +166,16 @@ class Child:
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         while len(self._inbox) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(self._inbox)[0]
+            length = LENGTH.unpack_from(self._inbox)[0]
+            end = LENGTH.size + length
+            if length > MOST_MESSAGE:
+                raise ValueError(length)
             if len(self._inbox) < end:
                 return
-            yield json.loads(self._inbox[LENGTH.size : end])
+            message = json.loads(self._inbox[LENGTH.size : end])
+            if not is_sound(message):
+                raise ValueError(message)
+            yield message
             del self._inbox[:end]
 
     # ------------------------------------------------------------------ ending
@@ -161,6 +191,16 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
             os.killpg(self.pid, signal.SIGKILL)
 
+    def expel(self, fault: str) -> None:
+        """Kill the process because it broke the rules of the connection."""
+        self._fault = fault
+        self.kill()
+
+    def hurry(self, now: float) -> None:
+        """Kill a process that closed its connection and does not end."""
+        if self.left_at is not None and now >= self.left_at + LEAVE_SECONDS and not self.ending:
+            self.expel(HUNG_UP)
+
     def gone(self) -> bool:
         """Whether the process has ended; children that it left are killed then."""
         if self._process.poll() is None:
@@ -174,15 +214,16 @@ class Child:
             self._process.wait(seconds)
 
     def close(self) -> None:
-        """Close all descriptors."""
+        """Close all descriptors; what the worker started in sessions of their own is killed."""
         self._socket.close()
         os.close(self._lifeline)
         os.close(self._stacks)
+        kill_strays(self._mark)
 
     def death(self) -> Failure:
         """Return what the end of the process tells."""
         stacks, file, line = self._last_stacks()
-        return Failure("WorkerDied", describe_exit(self._process.returncode), stacks, file, line)
+        return Failure("WorkerDied", self._fault or describe_exit(self._process.returncode), stacks, file, line)
 
     def stuck(self, message: str) -> Failure:
         """Return a time-out, with where the script was."""

@@ -29,7 +29,7 @@ from azure_batch_endpoints.local.engines.base import (
     StagedBatch,
     WorkerSetup,
 )
-from azure_batch_endpoints.local.engines.child import Attempt, Child
+from azure_batch_endpoints.local.engines.child import GARBLED, Attempt, Child
 from azure_batch_endpoints.local.engines.feed import Feed
 from azure_batch_endpoints.local.engines.verdict import Reply, failure_of, lost, reported, scored, too_long
 from azure_batch_endpoints.local.logfiles import JobLogs
@@ -41,7 +41,7 @@ STACK_SECONDS = 0.05
 SHORT = 0.1
 """Mini-batches shorter than this, in seconds, are handed out one ahead; of longer ones none waits behind another."""
 INIT_TRIES = 3
-"""Failed starts in a row that end the job; once a worker was ready, this many for each worker."""
+"""Failed starts in a row that end the job; once a worker was ready, and of dead ones, this many for each worker."""
 
 
 class ProcessEngine:
@@ -137,8 +137,8 @@ class _Run:
                 self._attend(key.fileobj, events)
 
     def _deadline(self, child: Child) -> float:
-        if child.ending:
-            return 0.005 + time.monotonic()  # a killed process is gone in a moment
+        if child.ending or child.left_at is not None:
+            return 0.005 + time.monotonic()  # it is gone in a moment
         if child.kill_at is not None:
             return child.kill_at
         if not child.ready:
@@ -154,7 +154,7 @@ class _Run:
     def _hand_out(self) -> None:
         if self._broken:
             return
-        workers = [child for child in self._children if child.ready and child.kill_at is None and not child.ending]
+        workers = [child for child in self._children if child.ready and child.is_up]
         for depth in (1, 2):
             for child in workers:
                 if len(child.queue) < depth and (depth == 1 or self._may_queue_up()):
@@ -213,15 +213,19 @@ class _Run:
                 self._selector.modify(child, selectors.EVENT_READ)
         if not events & selectors.EVENT_READ:
             return
-        messages = child.receive()
-        for message in messages or ():
-            self._hear(child, message)
-        if messages is None and not child.ending:
-            child.kill()
+        try:
+            messages = child.receive()
+            for message in messages or ():
+                self._hear(child, message)
+        except ValueError:
+            messages = None
+            child.expel(GARBLED)
+        if messages is None and child.left_at is None:
+            child.left_at = time.monotonic()
             self._selector.unregister(child)  # at its end it would be readable all the time
 
     def _hear(self, child: Child, message: Reply) -> None:
-        if child.ending or child.kill_at is not None:
+        if not child.is_up:
             return  # too late: this try is a time-out already
         if message["op"] == "ready":
             child.ready, child.since = True, time.monotonic()
@@ -229,6 +233,8 @@ class _Run:
         elif message["op"] == "unusable":
             child.failure, child.invalid = reported(message), message["invalid"]
             child.kill()
+        elif not child.queue or child.queue[0].batch.number != message["number"]:
+            raise ValueError(message)
         else:
             attempt = child.queue.popleft()
             child.since = time.monotonic()
@@ -265,8 +271,10 @@ class _Run:
         if look:
             self._look_at = now + TICK
         for child in list(self._children):
-            if (look or child.ending) and child.gone():
+            if (look or child.ending or child.left_at is not None) and child.gone():
                 self._replace(child)
+            elif child.left_at is not None:
+                child.hurry(now)
             elif not child.ending and now >= self._deadline(child):
                 self._out_of_time(child, now)
 
@@ -298,10 +306,9 @@ class _Run:
         self._judge(child, running, lost(running.batch, time.monotonic() - child.since), failure)
 
     def _bad_start(self, child: Child) -> None:
-        failure = child.failure
-        if failure is None and child.kill_at is not None:
-            failure = child.stuck(f"Loading the script and init() took longer than {self._init_timeout:g} s")
-        failure = failure or child.death()
+        late = f"Loading the script and init() took longer than {self._init_timeout:g} s"
+        died = child.failure is None and child.kill_at is None  # whatever killed one may have killed all at once
+        failure = child.failure or (child.death() if died else child.stuck(late))
         if self._broken:
             return
         self._bad_starts += 1
@@ -309,7 +316,7 @@ class _Run:
         script = self._setup.script
         if child.invalid:
             self._broken = ScriptInvalid(f"The scoring script '{script}' cannot be used: {failure.summary}.", failure)
-        elif self._bad_starts >= INIT_TRIES * (self._limits.workers if self._ever_ready else 1):
+        elif self._bad_starts >= INIT_TRIES * (self._limits.workers if self._ever_ready or died else 1):
             self._broken = InitFailed(
                 f"init() of the scoring script '{script}' failed in {self._bad_starts} workers one after the other:"
                 f" {failure.summary}. Mend it and run the job again.",

@@ -5,12 +5,29 @@ Here: pure functions from reply to values. Not here: whether it is tried again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from azure_batch_endpoints.local.engines.base import Failure, Outcome, Part, RowFormat, StagedBatch
 
 Reply = Mapping[str, Any]
+
+
+def is_sound(message: object) -> bool:
+    """Whether a worker can have meant this: a script may have changed what the worker's program is made of."""
+    if not isinstance(message, dict):
+        return False
+    seconds, rows = message.get("seconds"), message.get("rows")
+    timed = isinstance(seconds, (int, float)) and 0 <= seconds < math.inf
+    described = all(isinstance(message.get(name), str) for name in ("type", "message")) and "traceback" in message
+    sound = {
+        "ready": True,
+        "unusable": described and "invalid" in message,
+        "failed": timed and described,
+        "done": timed and isinstance(rows, int) and rows >= 0 and "kind" in message,
+    }
+    return sound.get(str(message.get("op")), False)
 
 
 def reported(reply: Reply) -> Failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from azure_batch_endpoints._wire import convert, models, scalars
+from azure_batch_endpoints._wire import convert, models
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
 from azure_batch_endpoints.local.handlers import shapes
@@ -15,8 +15,6 @@ from azure_batch_endpoints.local.resources import Change, Key, Resource
 from azure_batch_endpoints.specs import ComputeSpec
 
 _NODES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
-_TYPES = {"amlcompute": "AmlCompute", "ray": "Ray"}
-_SIZE = "Standard_DS3_v2"
 
 
 def _key(name: str) -> Key:
@@ -35,14 +33,15 @@ def put(call: Call) -> Reply:
 
 
 def _kept(name: str, asked: models.ComputeBody) -> dict[str, Any]:
-    kind = _TYPES.get((asked.properties.compute_type or "AmlCompute").lower())
+    kind = convert.COMPUTE_TYPES.get((asked.properties.compute_type or "AmlCompute").lower())
     if kind is None:
         raise bad_request(
             f"computeType '{asked.properties.compute_type}' is not supported by the local service. Use 'AmlCompute'."
         )
-    inner = asked.properties.properties or models.ComputeInner()
-    scale = inner.scale_settings or models.ScaleSettings()
-    spec = _spec(name, kind, inner, scale)
+    try:
+        spec = convert.compute_spec(name, asked.properties)
+    except (ValueError, OverflowError) as error:
+        raise bad_request(f"Compute '{name}' cannot be made: {error}") from error
     body = convert.compute_body(spec, asked.location or LOCATION)["properties"]["properties"]
     body["vmSize"] = body["vmSize"].upper()
     return {
@@ -53,29 +52,6 @@ def _kept(name: str, asked: models.ComputeBody) -> dict[str, Any]:
         "computeType": kind,
         "inner": body,
     }
-
-
-def _spec(name: str, kind: str, inner: models.ComputeInner, scale: models.ScaleSettings) -> ComputeSpec:
-    """Return the compute as a spec: its checks are the service's.
-
-    Raises:
-        ServiceFault: 400.
-    """
-    priority = (inner.vm_priority or "Dedicated").lower()
-    try:
-        idle = scalars.duration_from_wire(scale.node_idle_time_before_scale_down or 120.0)
-        return ComputeSpec(
-            name=name,
-            type="ray" if kind.lower() == "ray" else "amlcompute",
-            size=inner.vm_size or _SIZE,
-            tier="low_priority" if priority.startswith("low") else "dedicated",
-            min_instances=scale.min_node_count or 0,
-            max_instances=1 if scale.max_node_count is None else scale.max_node_count,
-            idle_time_before_scale_down=idle,
-            address=inner.address,
-        )
-    except (ValueError, OverflowError) as error:
-        raise bad_request(f"Compute '{name}' cannot be made: {error}") from error
 
 
 def get(call: Call) -> Reply:

@@ -8,12 +8,7 @@ from urllib.parse import urlsplit
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
 from azure_batch_endpoints.local.handlers import shapes
-from azure_batch_endpoints.local.job import DEFAULT_DATASTORE
-
-
-def container_name(context: ServiceContext, datastore: str) -> str:
-    """Return the container behind a datastore."""
-    return f"azureml-blobstore-{context.workspace_id}" if datastore == DEFAULT_DATASTORE else "azureml"
+from azure_batch_endpoints.local.job import DEFAULT_DATASTORE, container_names
 
 
 def get(call: Call) -> Reply:
@@ -49,7 +44,7 @@ def _body(context: ServiceContext, name: str) -> dict[str, Any]:
             "credentials": {"credentialsType": "AccountKey"},
             "datastoreType": "AzureBlob",
             "accountName": context.store.account,
-            "containerName": container_name(context, name),
+            "containerName": container_names(context.workspace_id)[name],
             # A store on this machine: its host and port; the account is the first part of the path.
             "endpoint": host,
             "protocol": address.scheme,

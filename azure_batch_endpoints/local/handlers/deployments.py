@@ -17,7 +17,6 @@ from azure_batch_endpoints.local.job import LOCATION
 from azure_batch_endpoints.local.resources import Change, Key, OwnerGone, Resource
 from azure_batch_endpoints.specs import RunSettings
 
-_OUTPUT_ACTION = {"append_row": "AppendRow", "summary_only": "SummaryOnly"}
 _SERVICE_KEYS = ("azureml.onlineendpointid", "AzureAsyncOperationUri")
 _EMPTY_REFERENCE = (
     "The Deployment request provided has the following validation errors. Please resolve them and try again.\n"
@@ -135,16 +134,10 @@ def _properties(inner: models.DeploymentProperties, settings: RunSettings) -> di
         "description": inner.description,
         "codeConfiguration": code and {"codeId": code.code_id, "scoringScript": code.scoring_script},
         "environmentId": inner.environment_id,
-        "environmentVariables": dict(settings.environment_variables),
         "compute": inner.compute,
-        "errorThreshold": settings.error_threshold,
-        "retrySettings": convert.retry_body(settings.retry_settings),
-        "miniBatchSize": settings.mini_batch_size,
-        "loggingLevel": settings.logging_level.title(),
         "model": {"referenceType": "Id", "assetId": model},
-        "maxConcurrencyPerInstance": settings.max_concurrency_per_instance,
-        "outputAction": _OUTPUT_ACTION[settings.output_action],
-        "outputFileName": settings.output_file_name,
+        **convert.settings_body(settings),
+        "loggingLevel": settings.logging_level.title(),
         "resources": {
             "instanceCount": settings.instance_count,
             "instanceType": resources.instance_type if resources else None,

@@ -195,7 +195,7 @@ def _output(asked: models.BatchJobProperties, child: str) -> tuple[str, models.B
         folder, file_name = _output_file(name, one)
         return _on_datastore(folder), _named(asked, file_name)
     if asked.output_dataset is not None and asked.output_dataset.datastore_id:
-        store = shapes.compute_name(asked.output_dataset.datastore_id)
+        store = shapes.bare_name(asked.output_dataset.datastore_id)
         return _on_datastore(datastore_uri(store, asked.output_dataset.path or "")), asked
     return datastore_uri(DEFAULT_DATASTORE, f"azureml/{child}/score/"), asked
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from azure_batch_endpoints._wire.uris import AssetName, asset_name
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing, not_found
@@ -17,6 +19,8 @@ _CODES = {
     "data": "DataNotFound",
 }
 _CURATED = "azureml-"
+_CONTENT_NAME = re.compile(r"[0-9a-f]{64}")
+"""What clients call an asset that was given no name; nobody looks for one of those."""
 
 
 def find_version(context: ServiceContext, kind: str, reference: str) -> Resource:
@@ -59,7 +63,8 @@ def _missing(context: ServiceContext, named: AssetName) -> str:
     word = WORDS[named.kind].capitalize()
     versions = context.state.resources.names(named.kind, named.name)
     if not versions:
-        return f"{word} '{named.name}' not found. {existing(context.state.resources.parents(named.kind))}"
+        known = [name for name in context.state.resources.parents(named.kind) if not _CONTENT_NAME.fullmatch(name)]
+        return f"{word} '{named.name}' not found. {existing(known)}"
     asked = f"version '{named.version}'" if named.version else f"label '{named.label}'"
     return f"{word} '{named.name}' has no {asked}. {existing(versions)}"
 
@@ -78,7 +83,7 @@ def check_compute(context: ServiceContext, reference: str) -> str:
     Raises:
         ServiceFault: 404, there is none.
     """
-    name = shapes.compute_name(reference)
+    name = shapes.bare_name(reference)
     resources = context.state.resources
     if name.lower() == LOCAL_COMPUTE:
         return LOCAL_COMPUTE

@@ -98,8 +98,8 @@ def datastore_name(name: str) -> str:
     )
 
 
-def compute_name(reference: str) -> str:
-    """Return the name of a compute from its ARM id, ``azureml:<name>`` or the name alone."""
+def bare_name(reference: str) -> str:
+    """Return the name of a compute or datastore from its ARM id, ``azureml:<name>`` or the name alone."""
     return reference.rstrip("/").rsplit("/", 1)[-1].removeprefix("azureml:")
 
 

@@ -1,0 +1,245 @@
+"""What the documents leave open, as docs/local-service.md says it is decided: a test for each row, by its name.
+
+``tests/docs/test_pages.py`` fails when a row of that table has no test here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from azure_batch_endpoints import (
+    BatchClient,
+    BatchEndpoint,
+    ComputeSpec,
+    DeploymentSpec,
+    EnvironmentSpec,
+    Job,
+    JobStatus,
+    ProvisioningState,
+    RetrySettings,
+)
+from tests.local.scripts import deployment, numbers
+
+NAMES = """
+    import os
+    def init(): pass
+    def run(mini_batch): return [os.path.basename(path) for path in mini_batch]
+"""
+FAIL_TWO = """
+    import os
+    def init(): pass
+    def run(mini_batch):
+        assert os.path.basename(mini_batch[0]) not in ("01.txt", "03.txt")
+        return [os.path.basename(path) for path in mini_batch]
+"""
+COUNTED = """
+    import os, pathlib
+    calls = pathlib.Path(os.environ["AZUREML_BI_OUTPUT_PATH"], "calls.txt")
+    def init(): pass
+    def run(mini_batch):
+        with calls.open("a") as file:
+            file.write("x")
+        {body}
+"""
+ALONE = {"mini_batch_size": 1, "max_concurrency_per_instance": 1}
+
+
+class Site:
+    """A local service with one endpoint and four files, 00.txt to 03.txt."""
+
+    def __init__(self, client: BatchClient, endpoint: BatchEndpoint, folder: Path) -> None:
+        self.client, self.endpoint, self.folder = client, endpoint, folder
+        self.data = numbers(folder / "data", 4)
+        self._made = 0
+
+    def spec(self, script: str, **settings: Any) -> DeploymentSpec:
+        self._made += 1
+        return deployment(self.folder, f"try-{self._made}", script, **{**ALONE, **settings})
+
+    def score(self, script: str, *, output: str | None = None, **settings: Any) -> Job:
+        made = self.endpoint.deployments.create(self.spec(script, **settings))
+        return self.endpoint.invoke(self.data, deployment=made, output=output).wait(
+            timeout=60, raise_on_failure=False, progress=False
+        )
+
+    def written(self, job: Job, name: str) -> str:
+        folder = self.folder / "results" / job.name
+        job.results.download(folder)
+        return (folder / name).read_text()
+
+
+def rows(job: Job) -> list[str]:
+    return [str(value) for value in job.results.to_pandas()[0]]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("decisions")
+    with BatchClient.local(folder / "root", workers=2) as client:
+        yield Site(client, client.endpoints.create("decisions"), folder)
+
+
+@pytest.mark.parametrize(("max_retries", "tries"), [(0, 1), (1, 1), (3, 3)])
+def test_max_retries_counts_tries(site: Site, max_retries: int, tries: int) -> None:
+    script = COUNTED.format(body='if "02.txt" in mini_batch[0]: raise OSError("not yet")\n        return mini_batch')
+
+    job = site.score(script, retry_settings=RetrySettings(max_retries=max_retries, timeout=10))
+
+    assert {one.path: one.attempts for one in job.items()}["02.txt"] == tries
+    assert len(site.written(job, "calls.txt")) == 3 + tries
+
+
+@pytest.mark.parametrize(("error_threshold", "status"), [(1, "Failed"), (2, "Completed"), (-1, "Completed")])
+def test_error_threshold_is_strict(site: Site, error_threshold: int, status: str) -> None:
+    job = site.score(FAIL_TWO, error_threshold=error_threshold)
+
+    assert job.status == JobStatus(status), job.error
+    if status == "Failed":
+        assert job.error is not None and "2 files failed, error_threshold is 1" in job.error
+
+
+@pytest.mark.parametrize("error_threshold", [-1, 100])
+def test_nothing_succeeded_fails(site: Site, error_threshold: int) -> None:
+    job = site.score("def init(): pass\ndef run(mini_batch): raise ValueError('bad')", error_threshold=error_threshold)
+
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None and "There is no succeeded mini batch item" in job.error
+
+
+def test_short_results_are_retried(site: Site) -> None:
+    once = COUNTED.format(body="return mini_batch[: len(calls.read_text())]")
+    never = COUNTED.format(body="return [os.path.basename(mini_batch[0])]")
+
+    in_the_end = site.score(once, mini_batch_size=4, retry_settings=RetrySettings(max_retries=4))
+    short = site.score(never, mini_batch_size=4, retry_settings=RetrySettings(max_retries=2))
+
+    assert [(one.status, one.attempts) for one in in_the_end.items()] == [("succeeded", 4)] * 4
+    assert [one.status for one in short.items()] == ["succeeded", "failed", "failed", "failed"]
+    assert {(one.attempts, one.error_type) for one in short.items(status="failed")} == {(2, "ShortReturn")}
+    assert rows(short) == ["00.txt"]
+
+
+def test_an_existing_output_fails(site: Site) -> None:
+    place = "azureml://datastores/workspaceblobstore/paths/taken/"
+
+    first, second = (site.score(COUNTED.format(body="return mini_batch"), output=place) for _ in range(2))
+
+    assert (first.status, second.status) == (JobStatus.COMPLETED, JobStatus.FAILED)
+    assert second.error is not None and "exists already; nothing was scored" in second.error
+    assert len(site.written(first, "calls.txt")) == 4
+
+
+def test_summary_only_merges_nothing(site: Site) -> None:
+    job = site.score(COUNTED.format(body="return mini_batch"), output_action="summary_only")
+
+    assert job.status is JobStatus.COMPLETED
+    assert [one.name for one in job.results.files()] == ["calls.txt"]
+
+
+def test_timeout_is_strict(site: Site) -> None:
+    script = """
+        import time
+        def init(): pass
+        def run(mini_batch):
+            if "01.txt" in mini_batch[0]:
+                time.sleep(1000)
+            return mini_batch
+    """
+
+    job = site.score(script, retry_settings=RetrySettings(max_retries=1, timeout=0.5))
+
+    assert [(one.path, one.error_type) for one in job.items(status="failed")] == [("01.txt", "Timeout")]
+
+
+def test_creating_makes_no_default(site: Site) -> None:
+    endpoint = site.client.endpoints.create("no-default")
+
+    endpoint.deployments.create(site.spec(NAMES))
+    assert endpoint.refresh().default_deployment_name is None
+
+    asked = endpoint.deployments.create(site.spec(NAMES), set_default=True)
+    assert endpoint.refresh().default_deployment_name == asked.name
+
+
+def test_each_row_exactly_once_in_order(site: Site) -> None:
+    script = """
+        import os, pathlib, time
+        def init(): pass
+        def run(mini_batch):
+            name = os.path.basename(mini_batch[0])
+            seen = pathlib.Path(os.environ["AZUREML_BI_OUTPUT_PATH"], name)
+            if name == "00.txt" and not seen.exists():
+                seen.touch()
+                os._exit(1)
+            return [name]
+    """
+
+    job = site.score(script, max_concurrency_per_instance=2)
+
+    assert rows(job) == ["00.txt", "01.txt", "02.txt", "03.txt"]
+    assert next(job.items()).attempts == 2
+
+
+def test_names_and_types_are_kept(site: Site) -> None:
+    script = """
+        import pandas as pd
+        def init(): pass
+        def run(mini_batch):
+            return pd.DataFrame({"code": ["007"] * len(mini_batch), "share": [0.5] * len(mini_batch)})
+    """
+
+    frame = site.score(script).results.to_pandas()
+
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"code": ["007"] * 4, "share": [0.5] * 4}), check_dtype=False)
+    assert frame["share"].dtype == "float64"
+
+
+def test_every_file_accounted_for(site: Site) -> None:
+    job = site.score(FAIL_TWO)
+
+    assert [(one.path, one.status) for one in job.items()] == [
+        ("00.txt", "succeeded"),
+        ("01.txt", "failed"),
+        ("02.txt", "succeeded"),
+        ("03.txt", "failed"),
+    ]
+    assert job.progress is not None
+    assert (job.progress.items_done, job.progress.items_failed, job.progress.items_total) == (4, 2, 4)
+
+
+def test_one_machine(site: Site) -> None:
+    job = site.score(NAMES, instance_count=3, max_concurrency_per_instance=2)
+
+    assert job.status is JobStatus.COMPLETED
+    assert any("2 worker processes (of 6 asked for" in line.message for line in job.logs())
+
+
+def test_environments(site: Site) -> None:
+    spec = site.spec(NAMES).model_copy(update={"environment": EnvironmentSpec(image="example.azurecr.io/none:1")})
+
+    made = site.endpoint.deployments.create(spec)
+
+    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
+
+
+def test_no_roles_no_prices(site: Site) -> None:
+    compute = site.client.computes.create(ComputeSpec(name="dear", size="Standard_NC24", tier="low_priority"))
+    spec = site.spec(NAMES).model_copy(update={"compute": compute.name})
+
+    made = site.endpoint.deployments.create(spec)
+
+    assert compute.raw["properties"]["properties"]["vmSize"] == "STANDARD_NC24"
+    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
+
+
+def test_at_once(site: Site) -> None:
+    endpoint = site.client.endpoints.create("at-once", wait=False)
+    made = endpoint.deployments.create(site.spec(NAMES), wait=False)
+
+    assert endpoint.refresh().provisioning_state is ProvisioningState.SUCCEEDED
+    assert made.refresh().provisioning_state is ProvisioningState.SUCCEEDED

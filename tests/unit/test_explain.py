@@ -1,0 +1,62 @@
+"""Why a job failed, in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from azure_batch_endpoints.local import explain
+from azure_batch_endpoints.local.engines.base import EngineError, Failure
+from azure_batch_endpoints.local.ledger_values import FirstError
+from azure_batch_endpoints.specs import RetrySettings, RunSettings
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "score.py", line 3, in run\n'
+
+
+def failure(kind: str, message: str, traceback: str | None = TRACEBACK) -> Failure:
+    return Failure(type=kind, message=message, traceback=traceback, file="score.py", line=3)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (
+            failure("ValueError", "not today"),
+            "run() raised ValueError: not today (score.py, line 3, on 'a.txt', 2 tries).",
+        ),
+        (failure("KeyError", ""), "run() raised KeyError (score.py, line 3, on 'a.txt', 2 tries)."),
+        (
+            failure("ShortReturn", "run() returned 0 rows; each file needs a row", None),
+            "run() returned 0 rows; each file needs a row (score.py, line 3, on 'a.txt', 2 tries).",
+        ),
+    ],
+    ids=["raised", "no message", "our own words"],
+)
+def test_the_first_cause_tells_error_place_file_and_tries_apart(found: Failure, text: str) -> None:
+    assert explain.too_many_failures(1, 0, FirstError(found, 0, "a.txt", 2), []).startswith(
+        f"{text} 1 file failed, error_threshold is 0."
+    )
+
+
+def test_data_in_a_message_is_cut_and_stays_whole_in_the_traceback() -> None:
+    long = "z" * 4000
+    told = explain.nothing_succeeded(1, FirstError(failure("ValueError", long, long), 0, "a.txt", 1), [])
+
+    first, _, traceback = told.partition("\n\n")
+    assert len(first) < 700 and "The only file failed." in first
+    assert traceback == long
+
+
+def test_a_module_that_is_missing_is_told_with_where_to_install_it() -> None:
+    frames = 'Traceback (most recent call last):\n  File "score.py", line 3, in <module>\n'
+    told = explain.engine_error(EngineError("", failure("ModuleNotFoundError", "No module named 'torch'", frames)))
+
+    assert told.startswith(
+        "Importing the script raised ModuleNotFoundError: No module named 'torch' (score.py, line 3)."
+    )
+    assert "conda_file" in told.partition("\n")[0]
+
+
+def test_one_try_and_one_file_are_not_spoken_of_as_many() -> None:
+    settings = RunSettings(mini_batch_size=1, retry_settings=RetrySettings(max_retries=1))
+
+    assert "1 file to a mini-batch, 30 s and 1 try for each." in explain.starting(settings, 1)
