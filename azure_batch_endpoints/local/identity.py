@@ -1,4 +1,4 @@
-"""What a root folder keeps for ever: the workspace's id and the key of its storage account, made at its first start.
+"""What a root folder keeps for ever: the workspace's id, the key of its storage account, and where its blobs are.
 
 Addresses and keys that were handed out stay valid over restarts. Only the user can read the file.
 """
@@ -32,3 +32,19 @@ def identity(root: Path) -> tuple[str, str]:
     workspace_id, key = str(uuid.uuid4()), base64.b64encode(secrets.token_bytes(64)).decode()
     write_private(path, json.dumps({"workspace_id": workspace_id, "account_key": key}))
     return workspace_id, key
+
+
+def keep_to_store(root: Path, kind: str) -> None:
+    """Remember where the blobs of a root folder are; its inputs, models and results are only there.
+
+    Raises:
+        LocalServiceError: they are in another store than this one.
+    """
+    path = root / "store"
+    kept = path.read_text(encoding="utf-8") if path.exists() else kind
+    if kept != kind:
+        raise LocalServiceError(
+            f"The root folder '{root}' has its blobs in {kept}, not in {kind}. Pass the same storage= as before "
+            "(nothing for its own blob store), or use another root: BatchClient.local(root)."
+        )
+    path.write_text(kept, encoding="utf-8")

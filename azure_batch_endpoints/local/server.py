@@ -24,7 +24,7 @@ from azure_batch_endpoints.local.app import create_app
 from azure_batch_endpoints.local.asset_cache import AssetCache
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.environments import Environments
-from azure_batch_endpoints.local.identity import identity
+from azure_batch_endpoints.local.identity import identity, keep_to_store
 from azure_batch_endpoints.local.job import ServiceSettings
 from azure_batch_endpoints.local.leases import Leases
 from azure_batch_endpoints.local.runner import ServiceParts, run_job
@@ -60,6 +60,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
         workspace_id, key = identity(settings.root)
         store = open_store(settings.root, settings.storage, workspace_id, key, base_url)
         closing.callback(store.close)
+        keep_to_store(settings.root, _store_kind(settings, store.address.account))
         state = State(settings.root / "state.sqlite")
         closing.callback(state.close)
         parts = ServiceParts(settings, store, AssetCache(settings.root / "cache"), Environments(settings))
@@ -141,6 +142,12 @@ def _listener(root: Path) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     kept.write_text(str(listener.getsockname()[1]), encoding="ascii")
     return listener
+
+
+def _store_kind(settings: ServiceSettings, account: str) -> str:
+    if settings.storage in (None, "azurite"):
+        return "Azurite" if settings.storage else "its own blob store"
+    return f"the storage account '{account}'"
 
 
 def _bound(port: int) -> socket.socket:

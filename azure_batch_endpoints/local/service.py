@@ -177,7 +177,8 @@ def _prepared(root: str | PathLike[str] | None) -> Path:
         what = "is a file" if isinstance(error, FileExistsError) else f"cannot be made: {error.strerror}"
         raise LocalServiceError(f"The root folder '{folder}' {what}. Give another: BatchClient.local(root).") from error
     for path in (folder, folder / "start.lock", folder / "service.lock"):
-        if not os.access(path, os.R_OK | os.W_OK) and path.exists():
+        # Looked at in this order: another client may be making the file just now.
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             raise LocalServiceError(
                 f"You may not write to '{path}'. Give another root folder: BatchClient.local(root)."
             )

@@ -184,3 +184,14 @@ def test_a_yaml_of_2021_and_one_of_today_make_the_same_deployment(tmp_path: Path
             for name in ("old.yml", "new.yml")
         )
         assert old == new
+
+
+@pytest.mark.azurite
+def test_a_root_is_not_opened_with_another_store_than_its_blobs_are_in(account: str, tmp_path: Path) -> None:
+    with BatchClient.local(tmp_path / "root", workers=1, storage=account) as client:
+        client.endpoints.create("kept")
+    with pytest.raises(abe.LocalServiceError, match="has its blobs in the storage account 'testaccount'") as caught:
+        BatchClient.local(tmp_path / "root", workers=1)
+    assert "Pass the same storage=" in str(caught.value)
+    with BatchClient.local(tmp_path / "root", workers=1, storage=account) as client:
+        assert client.endpoints.get("kept").name == "kept"
