@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from azure_batch_endpoints.items import JobProgress
 
 
+_LONGEST_LABEL = 24
+"""Characters of a job's name before a bar: a made-up name is longer than half a terminal."""
+
+
 def wanted(asked: bool | None) -> bool:  # noqa: FBT001 (the user's own switch, passed on)
     """Whether to draw: as asked, else when stderr is a terminal or this is a notebook."""
     return asked if asked is not None else _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
@@ -24,10 +28,11 @@ def job_bar(name: str, *, show: bool | None) -> Iterator[Callable[[JobProgress |
     if not wanted(show):
         yield _draw_nothing
         return
-    bar = _tqdm()(desc=f"{name} ", unit=" files", file=sys.stderr, dynamic_ncols=True)
+    label = name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
+    bar = _tqdm()(desc=label, unit=" files", file=sys.stderr, dynamic_ncols=True)
 
     def update(progress: JobProgress | None, status: str) -> None:
-        bar.set_description_str(f"{name}: {status}", refresh=False)
+        bar.set_description_str(f"{label}: {status}", refresh=False)
         if progress is not None:
             if progress.items_total != bar.total:
                 bar.total = progress.items_total
