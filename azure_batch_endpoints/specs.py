@@ -189,7 +189,7 @@ class ComputeSpec(Spec):
 
     name: ComputeName
     type: Annotated[Literal["amlcompute", "ray"], BeforeValidator(_lower)] = "amlcompute"
-    """``ray`` (local service only) attaches the Ray cluster at ``address``."""
+    """``ray`` names the Ray cluster at ``address``; this version of the local service refuses it still."""
     size: str = "Standard_DS3_v2"
     """Virtual machine size; recorded, but not used, by the local service."""
     tier: Annotated[Literal["dedicated", "low_priority"], BeforeValidator(_lower)] = "dedicated"

@@ -20,7 +20,7 @@ def compute_group() -> None:
 @verb(compute_group)
 @named("compute", required=False)
 @click.option("--file", "-f", metavar="YAML", help="Compute YAML; what is given beside it wins.")
-@click.option("--type", metavar="TYPE", help="amlcompute, or ray for a Ray cluster that exists.")
+@click.option("--type", metavar="TYPE", help="amlcompute; ray is not supported yet.")
 @click.option("--size", metavar="SIZE", help="Virtual machine size.")
 @click.option("--min-instances", type=int, metavar="N", help="Nodes that are always kept.")
 @click.option("--max-instances", type=int, metavar="N", help="Nodes at most.")

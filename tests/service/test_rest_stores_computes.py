@@ -137,11 +137,11 @@ def test_a_compute_that_cannot_be_is_a_bad_request(service: Service, change: dic
     assert words in said(answer)
 
 
-def test_a_ray_cluster_is_attached_by_its_address(service: Service) -> None:
+def test_a_ray_cluster_is_refused_rather_than_replaced_by_this_machine(service: Service) -> None:
     body = {"properties": {"computeType": "Ray", "properties": {"address": "127.0.0.1:6379"}}}
 
-    service.put("/computes/ray-cluster", body)
+    answer = service.put("/computes/ray-cluster", body)
 
-    found = service.get("/computes/ray-cluster").json()["properties"]
-    assert found["computeType"] == "Ray"
-    assert found["properties"]["address"] == "127.0.0.1:6379"
+    assert answer.status_code == 400
+    assert "'ray-cluster' is a Ray cluster" in said(answer)
+    assert service.get("/computes/ray-cluster").status_code == 404

@@ -1,4 +1,4 @@
-"""Computes: AmlCompute is recorded and never made, Ray clusters are attached, ``local`` is always there."""
+"""Computes: AmlCompute is recorded and never made, Ray clusters are refused as yet, ``local`` is always there."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def _kept(name: str, asked: models.ComputeBody) -> dict[str, Any]:
         spec = convert.compute_spec(name, asked.properties)
     except (ValueError, OverflowError) as error:
         raise bad_request(f"Compute '{name}' cannot be made: {error}") from error
+    if spec.type == "ray":  # recorded but not used, jobs would run here without a word
+        raise bad_request(
+            f"Compute '{name}' is a Ray cluster, which this version of the local service cannot score on yet. "
+            f"Use an AmlCompute, or the compute '{LOCAL_COMPUTE}': both score on this machine."
+        )
     body = convert.compute_body(spec, asked.location or LOCATION)["properties"]["properties"]
     body["vmSize"] = body["vmSize"].upper()
     return {
