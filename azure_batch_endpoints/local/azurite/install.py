@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from azure_batch_endpoints.errors import LocalServiceError
 from azure_batch_endpoints.local.azurite.node import Node
 
 _HERE = Path(__file__).parent
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+"""Where Debian and Red Hat keep the authorities they trust."""
 _FILES = ("package.json", "package-lock.json")
 _SECONDS = 900
 _MAIN = Path("node_modules", "azurite", "dist", "src", "blob", "main.js")
@@ -83,6 +86,7 @@ def _npm_ci(node: Node, folder: Path) -> None:
         done = subprocess.run(  # noqa: S603  npm was found by us, the arguments are constant
             command,
             cwd=folder,
+            env={**_trusted(), **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -94,6 +98,13 @@ def _npm_ci(node: Node, folder: Path) -> None:
         raise _failed(str(error)) from error
     if done.returncode or not (folder / _MAIN).is_file():
         raise _failed(done.stdout)
+
+
+def _trusted() -> dict[str, str]:
+    """Let npm trust what this machine trusts: Node.js knows only its own list, and a proxy may open TLS."""
+    bundles = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
+    found = next((bundle for bundle in bundles if bundle and Path(bundle).is_file()), None)
+    return {"NODE_EXTRA_CA_CERTS": found} if found else {}
 
 
 def _failed(output: str) -> LocalServiceError:
