@@ -50,7 +50,7 @@ def _score(path: str, name: str) -> list[str]:
     frame = predicted.copy() if isinstance(predicted, pd.DataFrame) else pd.DataFrame(predicted)
     frame["_azureml_filename"] = name
     text: str = frame.reset_index(drop=True).to_csv(header=False, lineterminator="\n")
-    return text.splitlines()
+    return text[:-1].split("\n") if text else []  # only where a row ends: a text may hold other line breaks
 
 
 def _read(path: str) -> Any:  # noqa: ANN401 (a DataFrame; pandas is the user's)
