@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BatchEndpointsError,
         ConflictError,
+        ForeignHostError,
         InvalidInputError,
         JobCanceledError,
         JobFailedError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from azure_batch_endpoints.job import Job
     from azure_batch_endpoints.jobs import Jobs
     from azure_batch_endpoints.logs import LogEntry
+    from azure_batch_endpoints.official import ml_client
     from azure_batch_endpoints.results import JobResults, ResultFile
     from azure_batch_endpoints.specs import (
         ComputeSpec,
@@ -84,6 +86,7 @@ __all__ = [
     "Environments",
     "Estimate",
     "Finding",
+    "ForeignHostError",
     "Input",
     "InputLike",
     "InputValue",
@@ -124,6 +127,7 @@ __all__ = [
     "file",
     "folder",
     "local_path",
+    "ml_client",
 ]
 
 _HOMES = {
@@ -140,6 +144,7 @@ _HOMES = {
         "AuthenticationError",
         "BatchEndpointsError",
         "ConflictError",
+        "ForeignHostError",
         "InvalidInputError",
         "JobCanceledError",
         "JobFailedError",
@@ -163,6 +168,7 @@ _HOMES = {
     "job": ("Job",),
     "jobs": ("Jobs",),
     "logs": ("LogEntry",),
+    "official": ("ml_client",),
     "results": ("JobResults", "ResultFile"),
     "specs": (
         "ComputeSpec",

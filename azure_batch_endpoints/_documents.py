@@ -1,27 +1,36 @@
-"""YAML files with the line of every key, and the tables that turn both spellings of a file into a spec's fields.
+"""YAML files as plain values with the line and the text of every key, and plain values as YAML text.
 
-The one home of PyYAML for what users write. Knows nothing of particular specs.
+The one home of PyYAML for what users write. What the keys mean is the matter of ``_spec_fields``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from azure_batch_endpoints._spelling import nearest, suggestion
+from azure_batch_endpoints._spelling import nearest
 from azure_batch_endpoints.errors import LocalPathError, SpecError
 
 if TYPE_CHECKING:
     import yaml
 
 KeyPath: TypeAlias = "tuple[str, ...]"
-Table: TypeAlias = "Mapping[KeyPath, KeyPath]"
 _DEEPEST = 30
-_AS_WRITTEN = ("version", "tags", "environment_variables")
-"""Settings that are text on the wire: ``version: 1.10`` is no number, ``FLAG: on`` no truth value."""
+_MOST_VALUES = 50_000
+_LARGEST = 1024 * 1024
+_STANDARD = "tag:yaml.org,2002:"
+_REMEDIES = {
+    "'\\t'": "Indent with spaces, not with tabs.",
+    "another document": "Keep one document in a file: no second '---'.",
+    "mapping values are not allowed": "Put a text that holds ': ' in quotes, and check the indentation.",
+    "could not determine a constructor": "Leave the tag out.",
+    "undefined alias": "Define the anchor above, or put a text that begins with '*' in quotes.",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Document:
 
     Attributes:
         path: the file.
-        data: its top mapping.
+        data: its top mapping; keys are the texts as written, anchors and merge keys are followed.
         lines: line of each key, by the keys that lead to it; counted from 1.
         texts: what is written behind each key that has a plain value, before YAML makes a number or truth value of it.
     """
@@ -39,19 +48,6 @@ class Document:
     data: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
     texts: Mapping[KeyPath, str]
-
-
-@dataclass(frozen=True)
-class Fields:
-    """The fields of a spec as found in a file.
-
-    Attributes:
-        values: nested mapping of field to value.
-        lines: line of each field, by its dotted path as a tuple.
-    """
-
-    values: dict[str, Any]
-    lines: Mapping[KeyPath, int]
 
 
 def read(path: str | PathLike[str]) -> Document:
@@ -66,41 +62,99 @@ def read(path: str | PathLike[str]) -> Document:
     file = Path(path)
     text = _text(file)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            what = "the file is empty; " if node is None else ""
+            raise SpecError(f"{what}expected 'key: value' lines at the top of the file.", path=file, line=1)
+        _refuse_bombs(node, file)
+        notes = _Notes(file, loader.construct_object)
+        return Document(file, notes.mapping(node, ()), notes.lines, notes.texts)
+    except SpecError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2023-02-30
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise SpecError(f"not valid YAML: {problem}.", path=file, line=mark.line + 1 if mark else None) from error
-    if not isinstance(node, yaml.MappingNode):
-        what = "the file is empty; " if node is None else ""
-        raise SpecError(f"{what}expected 'key: value' lines at the top of the file.", path=file, line=1)
-    notes = _Notes(file, {}, {})
-    _note(node, (), notes)
-    return Document(file, data, notes.lines, notes.texts)
+        raise _no_yaml(error, file) from error
 
 
 def parse(text: str) -> object:
-    """Return what a YAML text of the service says.
+    """Return what a YAML text of the service says; it often answers with JSON, whose escapes are not quite YAML's.
 
     Raises:
         SpecError: it is not YAML.
     """
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
     import yaml
 
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_bombs(node)
+        return loader.construct_document(node)
+    except SpecError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError(f"not valid YAML: {getattr(error, 'problem', None) or 'it cannot be read'}.") from error
+
+
+def text_of(data: object) -> str:
+    """Return plain values as YAML text, in their order."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """PyYAML folds a text at line ends of Unicode such as U+0085, and does not find them again."""
+
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            return self.represent_scalar(f"{_STANDARD}str", data, style=None if data.isprintable() else '"')
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    plain = dict(data) if isinstance(data, Mapping) else data
+    return str(yaml.dump(plain, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SpecError("the file is not UTF-8 text; it should be a YAML file.", path=file) from error
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST + 1)
     except OSError as error:
         raise LocalPathError(_unreadable(file, error), path=file) from error
+    if len(content) > _LARGEST:
+        raise SpecError("the file is larger than 1 MiB, which no settings file is. Name the YAML file.", path=file)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        wide = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        remedy = "It looks like UTF-16: save it as UTF-8." if wide else "Save it as UTF-8."
+        raise SpecError(f"the file is not UTF-8 text; it should be a YAML file. {remedy}", path=file) from error
+
+
+def _refuse_bombs(top: yaml.Node, file: Path | None = None) -> None:
+    """Refuse what a few lines of aliases and merge keys would make too large; nothing is made of the nodes before."""
+    import yaml
+
+    waiting, seen = [(top, 0, 1)], 0
+    while waiting:
+        node, depth, line = waiting.pop()
+        seen += 1
+        if isinstance(node, yaml.MappingNode):
+            waiting += [(one, depth + 1, pair[0].start_mark.line + 1) for pair in node.value for one in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(one, depth + 1, line) for one in node.value]
+        if depth > _DEEPEST:
+            raise SpecError("the settings are nested too deep, or one holds itself.", path=file, line=line)
+        if seen + len(waiting) > _MOST_VALUES:
+            said = f"it holds more than {_MOST_VALUES:,} keys and values, aliases counted."
+            raise SpecError(said, path=file, line=line)
+
+
+def _no_yaml(error: Exception, file: Path) -> SpecError:
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    problem = "it is nested too deep" if isinstance(error, RecursionError) else problem
+    remedy = next((f" {text}" for sign, text in _REMEDIES.items() if sign in problem), "")
+    return SpecError(f"not valid YAML: {problem}.{remedy}", path=file, line=mark.line + 1 if mark else None)
 
 
 def _unreadable(file: Path, error: OSError) -> str:
@@ -113,95 +167,62 @@ def _unreadable(file: Path, error: OSError) -> str:
     return f"There is no file '{file}' (looked in '{Path.cwd()}'). {remedy}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Notes:
-    """What is noted of a file while its keys are walked."""
+    """What is noted of a file while its nodes become values."""
 
     file: Path
-    lines: dict[KeyPath, int]
-    texts: dict[KeyPath, str]
+    construct: Callable[..., Any]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    texts: dict[KeyPath, str] = field(default_factory=dict)
 
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
+        """Return a mapping's values; its own keys come before merged ones."""
+        own: dict[str, int] = {}
+        found: dict[str, object] = {}
+        for key, value, merged in self._entries(node):
+            name, line = self._name(key), key.start_mark.line + 1
+            if name in own and not merged:
+                said = f"'{name}' stands twice (first in line {own[name]}). Keep one of them."
+                raise SpecError(said, path=self.file, line=line, field=".".join((*path, name)))
+            if name in found:
+                continue
+            own[name] = self.lines[(*path, name)] = line
+            found[name] = self._value(value, (*path, name), line)
+        return found
 
-def _note(node: yaml.MappingNode, prefix: KeyPath, notes: _Notes) -> None:
-    for key, value in node.value:
-        path = (*prefix, str(key.value))
-        line = key.start_mark.line + 1
-        if path in notes.lines:
-            text = f"'{path[-1]}' stands twice (first in line {notes.lines[path]}). Keep one of them."
-            raise SpecError(text, path=notes.file, line=line, field=".".join(path))
-        if len(path) > _DEEPEST:
-            raise SpecError("the settings are nested too deep, or one holds itself.", path=notes.file, line=line)
-        notes.lines[path] = line
-        if value.id == "mapping":
-            _note(value, path, notes)
-        elif value.id == "scalar" and not value.tag.endswith(":null"):
-            notes.texts[path] = value.value
+    def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node, bool]]:
+        import yaml
 
+        merged: list[yaml.Node] = []
+        for key, value in node.value:
+            if key.tag == f"{_STANDARD}merge":
+                merged.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
+            else:
+                yield key, value, False
+        for one in merged:
+            if not isinstance(one, yaml.MappingNode):
+                raise self._refused("'<<' merges settings; it needs an alias (*name) of some.", one)
+            yield from ((key, value, True) for key, value, _ in self._entries(one))
 
-def arrange(document: Document, table: Table) -> Fields:
-    """Sort a file's keys into a spec's fields.
+    def _name(self, key: yaml.Node) -> str:
+        if not isinstance(key.value, str):
+            raise self._refused("not valid YAML: found unhashable key, a list or settings. A key is a word.", key)
+        return key.value
 
-    Args:
-        document: the file.
-        table: where each key path of the file belongs, in every spelling that is allowed; the value found under a
-            path that is no prefix of another is taken as it is.
+    def _value(self, node: yaml.Node, path: KeyPath, line: int) -> object:
+        import yaml
 
-    Raises:
-        SpecError: an unknown key (with the nearest known one), or one setting in two spellings.
-    """
-    values: dict[str, Any] = {}
-    lines: dict[KeyPath, int] = {}
-    for path, value in _leaves(document, document.data, (), table):
-        target = table[path]
-        line = document.lines.get(path)
-        if target in lines:
-            raise SpecError(
-                f"'{'.'.join(path)}' was set before, in line {lines[target]}. Keep one of them.",
-                path=document.path,
-                line=line,
-                field=".".join(target),
-            )
-        lines[target] = line or 0
-        place = values
-        for key in target[:-1]:
-            place = place.setdefault(key, {})
-        place[target[-1]] = _as_written(document, path, value) if target[-1] in _AS_WRITTEN else value
-    return Fields(values, lines)
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_STANDARD}map":
+            return self.mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_STANDARD}seq":
+            return [self._value(one, (*path, str(number)), line) for number, one in enumerate(node.value)]
+        value = self.construct(node, deep=True)
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._refused(f"the tag '{node.tag}' is not for settings. Leave it out.", node)
+        if not node.tag.endswith(":null"):
+            self.texts[path] = node.value
+        return value
 
-
-def _as_written(document: Document, path: KeyPath, value: object) -> object:
-    if isinstance(value, dict):
-        return {str(key): document.texts.get((*path, str(key)), inner) for key, inner in value.items()}
-    return document.texts.get(path, value)
-
-
-def _leaves(
-    document: Document, data: Mapping[str, Any], prefix: KeyPath, table: Table
-) -> Iterator[tuple[KeyPath, Any]]:
-    for key, value in data.items():
-        path = (*prefix, str(key))
-        deeper = any(known[: len(path)] == path and len(known) > len(path) for known in table)
-        if isinstance(value, dict) and deeper:
-            yield from _leaves(document, value, path, table)
-        elif path in table:
-            yield path, value
-        elif deeper and value is None:
-            continue
-        else:
-            raise _unknown(document, path, table, nested=deeper)
-
-
-def _unknown(document: Document, path: KeyPath, table: Table, *, nested: bool) -> SpecError:
-    line = document.lines.get(path)
-    dotted = ".".join(path)
-    if nested:
-        inner = sorted({known[len(path)] for known in table if known[: len(path)] == path and len(known) > len(path)})
-        return SpecError(
-            f"'{dotted}' needs settings under it ({', '.join(inner)}).", path=document.path, line=line, field=dotted
-        )
-    siblings = {
-        known[len(path) - 1] for known in table if len(known) >= len(path) and known[: len(path) - 1] == path[:-1]
-    }
-    return SpecError(
-        f"unknown setting '{dotted}'. {suggestion(path[-1], siblings)}", path=document.path, line=line, field=dotted
-    )
+    def _refused(self, said: str, node: yaml.Node) -> SpecError:
+        return SpecError(said, path=self.file, line=node.start_mark.line + 1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 from typing_extensions import Self
 
@@ -52,6 +53,13 @@ class Snapshot(Generic[_T]):
         return replace(self, body=body)
 
 
+def named(body: object, url: str) -> dict[str, Any]:
+    """Return an answer's body with the id and the name of what was asked for, where it leaves them out."""
+    given = body if isinstance(body, dict) else {}
+    own = {"id": url, "name": unquote(url.rpartition("/")[2])}
+    return {**given, **{key: value for key, value in own.items() if not given.get(key)}}
+
+
 class Entity(Generic[_T]):
     """A live thing of the workspace."""
 
@@ -69,7 +77,8 @@ class Entity(Generic[_T]):
     @property
     def name(self) -> str:
         """Name."""
-        return str(self._snapshot.raw.get("name") or "")
+        raw = self._snapshot.raw
+        return str(raw.get("name") or unquote(str(raw.get("id") or "").rpartition("/")[2]))
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -136,7 +145,7 @@ class Provisioned(Entity[_T], ABC):
     def _refresh(self, deadline: Deadline | None) -> Self:
         answer = self._workspace.send("GET", self._url(), action=f"read {self._called()}", deadline=deadline)
         self._asked_pause = answer.retry_after
-        self._snapshot = self._read(answer.body)
+        self._snapshot = self._read(named(answer.body, self._url()))
         return self
 
     def wait(self, *, timeout: float | None = None) -> Self:
@@ -157,7 +166,7 @@ class Provisioned(Entity[_T], ABC):
             if self._operation is not None:
                 body = self._operation.wait(timeout)
                 self._operation = None
-                self._snapshot = self._read(body) if body else self._snapshot
+                self._snapshot = self._read(named(body, self._url())) if body else self._snapshot
             self._settle(deadline)
         except OperationEnded as ended:
             self._operation = None
@@ -200,7 +209,7 @@ class Provisioned(Entity[_T], ABC):
         """Remember the operation behind an answer and show what the answer says already."""
         self._operation = Operation.start(self._workspace.session, answer, action=action)
         if isinstance(answer.body, dict):
-            self._snapshot = self._read(answer.body)
+            self._snapshot = self._read(named(answer.body, self._url()))
         return self
 
     def _remove(self, *, wait: bool, timeout: float | None, params: Mapping[str, str] | None = None) -> None:

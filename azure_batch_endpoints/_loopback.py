@@ -18,4 +18,7 @@ def is_loopback(host: str) -> bool:
 
 def leads_here(url: str) -> bool:
     """Tell whether a URL leads to this machine; its scheme may be left out (``//host:port``)."""
-    return is_loopback(urlsplit(url).hostname or "")
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # brackets around what is no address: it leads nowhere
+        return False

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from azure_batch_endpoints._wire import routes
+from azure_batch_endpoints._wire.jobview import folder_of
 from azure_batch_endpoints._wire.uris import datastore_uri
+from azure_batch_endpoints.errors import ServiceError
 from azure_batch_endpoints.states import JobStatus
 
 if TYPE_CHECKING:
@@ -51,10 +54,11 @@ def details(workspace: Workspace, run: str, deadline: Deadline | None = None) ->
 
 
 def output_uri(workspace: Workspace, job: str) -> str | None:
-    """Return the folder a job's scoring step writes to, or None while it has no step (2 requests).
+    """Return the folder a job's scoring step writes to, or None while it has no step (2 requests, 3 for some jobs).
 
-    The run definition's data reference ``score`` names datastore and path; where there is none, the service's own
-    place is ``azureml/{child run id}/score/`` on the default datastore.
+    The run definition's data reference ``score`` names datastore and path. Newer jobs report an output of that name
+    instead, whose place is asked for. Where there is neither, the service's own place is
+    ``azureml/{child run id}/score/`` on the default datastore.
     """
     child = child_run(workspace, job)
     if child is None:
@@ -67,7 +71,26 @@ def output_uri(workspace: Workspace, job: str) -> str | None:
     score = references.get("score") if isinstance(references, dict) else None
     if isinstance(score, dict) and score.get("dataStoreName") and score.get("pathOnDataStore"):
         return datastore_uri(str(score["dataStoreName"]), str(score["pathOnDataStore"]).strip("/") + "/")
-    return datastore_uri(workspace.default_datastore, f"azureml/{child}/score/")
+    reported = _reported(workspace, body.get("runMetadata"), action)
+    return reported or datastore_uri(workspace.default_datastore, f"azureml/{child}/score/")
+
+
+def _reported(workspace: Workspace, run: object, action: str) -> str | None:
+    """Where the run says that its output ``score`` is, or None when it does not say."""
+    outputs = run.get("outputs") if isinstance(run, dict) else None
+    score = outputs.get("score") if isinstance(outputs, dict) else None
+    asset = score.get("assetId") if isinstance(score, dict) else None
+    if not asset:
+        return None
+    try:
+        url, asked = workspace.path.resolved_uris(), {"values": [asset]}
+        body = _history(workspace, "POST", url, action, json=asked, version=routes.DATA_VERSION)
+    except ServiceError:
+        return None  # the usual place is as good a guess as the official client's
+    values = body.get("values")
+    found = values.get(asset) if isinstance(values, dict) else None
+    uri = found.get("uri") if isinstance(found, dict) else None
+    return folder_of(str(uri), str(found.get("type"))) if uri and isinstance(found, dict) else None
 
 
 def _history(
@@ -78,9 +101,12 @@ def _history(
     *,
     json: object = None,
     deadline: Deadline | None = None,
+    version: str = routes.RUN_HISTORY_VERSION,
 ) -> Mapping[str, Any]:
-    url = workspace.api_url + path
-    answer = workspace.session.send(method, url, json=json, action=action, retry_post=True, deadline=deadline)
+    url, params = workspace.api_url + path, {"api-version": version}
+    answer = workspace.session.send(
+        method, url, params=params, json=json, action=action, retry_post=True, deadline=deadline
+    )
     return answer.body if isinstance(answer.body, dict) else {}
 
 

@@ -1,19 +1,22 @@
-"""What every spec shares: keyword construction, reading YAML, and the wording of what was wrong.
+"""What every spec shares: keyword construction, reading and writing YAML, and the wording of what was wrong.
 
 The specs themselves are in ``specs``.
 """
 
+import re
 from collections.abc import Mapping
-from os import PathLike
+from dataclasses import dataclass
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
-from azure_batch_endpoints import _documents
+from azure_batch_endpoints import _documents, _spec_fields
+from azure_batch_endpoints._spec_values import own
 from azure_batch_endpoints._spelling import suggestion
-from azure_batch_endpoints.errors import SpecError
+from azure_batch_endpoints.errors import LocalPathError, SpecError, redact
 
 AnyPath: TypeAlias = str | PathLike[str]
 _REFERENCE = (
@@ -27,6 +30,8 @@ _REFERENCE = (
     "abfss://",
     "runs:/",
 )
+_SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
+_SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|sas|credential|connection")
 
 
 def is_reference(value: str | PathLike[str]) -> bool:
@@ -34,12 +39,38 @@ def is_reference(value: str | PathLike[str]) -> bool:
     return isinstance(value, str) and value.startswith(_REFERENCE)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The YAML file that a spec was read from.
+
+    Attributes:
+        path: the file.
+        lines: line of each of the spec's fields.
+    """
+
+    path: Path
+    lines: Mapping[_documents.KeyPath, int]
+
+    @property
+    def folder(self) -> Path:
+        """From where the file's relative paths count."""
+        return self.path.absolute().parent
+
+    def within(self, name: str) -> "Origin":
+        """Return the origin of a spec that stands under a field."""
+        return Origin(self.path, {path[1:]: line for path, line in self.lines.items() if path[0] == name and path[1:]})
+
+
 class Spec(BaseModel):
     """Base of the specs: frozen, keyword-only, unknown names refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
-    _table: ClassVar[_documents.Table] = {}
+    _table: ClassVar[_spec_fields.Table] = {}
+    _refused: ClassVar[_spec_fields.Refused] = {}
+    _written: ClassVar[tuple[_documents.KeyPath, ...]] = ()
+    _schema: ClassVar[str] = ""
     _paths: ClassVar[tuple[str, ...]] = ()
+    _origin: Origin | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:
 
@@ -49,42 +80,173 @@ class Spec(BaseModel):
             except ValidationError as error:
                 raise _spec_error(error, type(self)) from None
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.__dict__ == other.__dict__  # wherever they were read from
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """What ``repr`` shows: every field, without what opens anything."""
+        return [(name, _Bare(_veiled(getattr(self, name, None), name))) for name in type(self).model_fields]
+
     @classmethod
     def from_yaml(cls, path: AnyPath, **overrides: Any) -> Self:
         """Read the spec from a YAML file in the spelling of 2021 or of today.
 
-        Relative paths in the file count from the file's folder.
+        Paths in the file count from the file's folder, ``~`` is the home folder; environment variables stay as written.
 
         Args:
             path: the file.
-            overrides: fields of this spec that replace what the file says, e.g. ``name="blue"``.
+            overrides: what replaces the file's own: fields of this spec, e.g. ``name="blue"``, or keys as the file may
+                have them, dotted: ``**{"settings.mini_batch_size": 5, "tags.team": "vision"}``. Paths among them count
+                from the current folder.
 
         Raises:
             LocalPathError: there is no such file.
             SpecError: an unknown or wrongly typed setting, with file, line and the nearest known spelling.
         """
         document = _documents.read(path)
-        fields = _documents.arrange(document, cls._table)
-        fields.values.pop("_ignored", None)
-        for name in overrides:
-            if name not in cls.model_fields:
-                raise SpecError(
-                    f"{cls.__name__} has no field '{name}'. {suggestion(name, set(cls.model_fields))}",
-                    field=name,
-                )
-        values = {**fields.values, **overrides}
+        found = _spec_fields.arrange(document, cls._table, cls._refused)
+        found.values.pop("_ignored", None)
+        here = {name: from_here(name, value) for name, value in overrides.items()}
+        fields = _spec_fields.overlaid(found, (cls._table, cls.model_fields), here, cls.__name__)
+        origin = Origin(document.path, fields.lines)
         try:
-            cls._from_file(values, document.path.absolute().parent)
-            return cls(**values)
+            cls._from_file(fields.values, origin)
+            return cls(**fields.values)._named_in(origin)
         except SpecError as error:
             raise _located(error, document, fields) from None
 
+    def changed(self, **overrides: Any) -> Self:
+        """Return this spec with other values in it.
+
+        Args:
+            overrides: as for :meth:`from_yaml`: fields, or dotted keys, ``**{"settings.retry_settings.timeout": 60}``.
+
+        Raises:
+            SpecError: an unknown or wrongly typed setting.
+        """
+        here = {name: from_here(name, value) for name, value in overrides.items()}
+        reached = {name.partition(".")[0] for name in here if "." in name} | {"settings"}
+        values = {name: _opened(value, reached=name in reached) for name, value in self}
+        whole = _spec_fields.Fields(values, self._origin.lines if self._origin else {})
+        kind = type(self)
+        fields = _spec_fields.overlaid(whole, (self._table, kind.model_fields), here, kind.__name__)
+        made = kind(**fields.values)
+        return made if self._origin is None else made._named_in(Origin(self._origin.path, fields.lines))
+
+    def to_yaml(self, path: AnyPath | None = None) -> str:
+        """Return the spec as YAML in today's spelling; ``from_yaml`` reads it back.
+
+        Secrets that stand in a path or in ``environment_variables`` are in the text as they are.
+
+        Args:
+            path: a file to write it to, replaced if it is there; paths below its folder are written relative to it.
+                None: all paths are absolute.
+
+        Raises:
+            LocalPathError: the file cannot be written.
+        """
+        file = None if path is None else Path(path)
+        data = self._as_file(None if file is None else file.absolute().parent)
+        text = _documents.text_of(
+            {"$schema": f"{_SCHEMAS}{self._schema}.schema.json", **data} if self._schema else data
+        )
+        if file is not None:
+            try:
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                said = f"'{file}' cannot be written ({error.strerror}). Check that its folder is there."
+                raise LocalPathError(said, path=file) from error
+        return text
+
+    def named_in(self, field: str) -> str:
+        """Say in which file and line a field stands, as it follows a text; empty for a spec made of keywords."""
+        if self._origin is None:
+            return ""
+        line = next((line for path, line in sorted(self._origin.lines.items()) if path[0] == field and line), None)
+        return f" (named in '{self._origin.path}', line {line})" if line else ""
+
+    def _named_in(self, origin: Origin) -> Self:
+        self._origin = origin
+        return self
+
+    def _as_file(self, folder: Path | None) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for keys in self._written:
+            value: Any = self
+            for name in self._table[keys]:
+                value = getattr(value, name, None)
+            if keys[-1] in self._paths and isinstance(value, str) and not is_reference(value):
+                value = Path(value)
+            shown = _shown_in_file(value, folder)
+            if shown is not None and shown != {}:
+                place = data
+                for key in keys[:-1]:
+                    place = place.setdefault(key, {})
+                place[keys[-1]] = shown
+        return data
+
     @classmethod
-    def _from_file(cls, values: dict[str, Any], folder: Path) -> None:
+    def _from_file(cls, values: dict[str, Any], origin: Origin) -> None:
+        if isinstance(values.get("properties"), dict):
+            values["properties"] = own(values["properties"])  # of what the service has shown
         for name in cls._paths:
             value = values.get(name)
-            if isinstance(value, str) and not is_reference(value):
-                values[name] = folder / value.removeprefix("file:")
+            if isinstance(value, str) and value and not is_reference(value):
+                values[name] = origin.folder / _expanded(value.removeprefix("file:"))
+
+
+def _opened(value: object, *, reached: bool) -> object:
+    """A spec within a spec as the mapping of its fields, so that single ones can be replaced."""
+    if isinstance(value, Spec) and reached:
+        return {name: _opened(inner, reached=True) for name, inner in value}
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+class _Bare(str):
+    """A text that is its own repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _veiled(value: object, name: str) -> str:
+    if name == "environment_variables" and isinstance(value, Mapping):
+        return repr({key: "***" if _SECRET_NAME.search(str(key)) else redact(str(one)) for key, one in value.items()})
+    return redact(repr(value))
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user
+        return Path(text)
+
+
+def from_here(name: str, value: object) -> object:
+    """An override's path, which counts from the current folder and not from the file's."""
+    is_path = name.rpartition(".")[2] in {"path", "local_path", "code", "model", "environment", "conda_file"}
+    return _expanded(value) if is_path and isinstance(value, str) and value and not is_reference(value) else value
+
+
+def _shown_in_file(value: object, folder: Path | None) -> object:
+    if isinstance(value, Spec):
+        return value._as_file(folder)
+    if isinstance(value, PathLike):
+        return _path_in_file(Path(fspath(value)), folder)
+    if isinstance(value, Mapping):
+        return {str(key): _shown_in_file(one, folder) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown_in_file(one, folder) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _path_in_file(path: Path, folder: Path | None) -> str:
+    path = path.absolute()
+    if folder is not None and path.is_relative_to(folder):
+        return f"./{path.relative_to(folder).as_posix()}"
+    return path.as_posix()
 
 
 def _spec_error(error: ValidationError, spec: type[Spec]) -> SpecError:
@@ -111,7 +273,7 @@ def _spec_error(error: ValidationError, spec: type[Spec]) -> SpecError:
 
 
 def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return redact(repr(value)) if isinstance(value, str | int | float | bool | None) else type(value).__name__
 
 
 def _allowed(detail: Mapping[str, Any], field: str) -> str:
@@ -133,11 +295,13 @@ _NAMING = {
 }
 
 
-def _located(error: SpecError, document: _documents.Document, fields: _documents.Fields) -> SpecError:
+def _located(error: SpecError, document: _documents.Document, fields: _spec_fields.Fields) -> SpecError:
     """The same error with the file and the line of the field it is about."""
     if error.path is not None:
         return error
     target = tuple((error.field or "").split("."))
+    if any(target[: len(given)] == given for given in fields.given):
+        return SpecError(f"{error} (an override of '{document.path.name}')", field=error.field)
     known = {**document.lines, **fields.lines}
     near = [path for path in known if path in (target, target[: len(path)]) or path[-1:] == target]
     line = (known[max(near, key=len)] or None) if near and target != ("",) else None

@@ -11,6 +11,7 @@ from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints._wire import convert, routes
 from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints.errors import (
+    ForeignHostError,
     InvalidInputError,
     NotFoundError,
     ServerError,
@@ -100,7 +101,8 @@ def submit(workspace: Workspace, job: Submission) -> object:
     headers: dict[str, str] = {header: name for header in routes.REPEATABILITY_HEADERS}
     if job.deployment is not None:
         headers[routes.DEPLOYMENT_HEADER] = job.deployment
-    workspace.session.allow(job.scoring_uri)
+    action, named_by = f"invoke endpoint '{job.endpoint}'", "the endpoint's scoringUri"
+    workspace.session.allow(job.scoring_uri, named_by=named_by, action=action, scoring=True)
     try:
         answer = workspace.session.send(
             "POST",
@@ -109,12 +111,15 @@ def submit(workspace: Workspace, job: Submission) -> object:
             headers=headers,
             audience="ml",
             expected=(200, 201),
-            action=f"invoke endpoint '{job.endpoint}'",
+            named_by=named_by,
+            action=action,
         )
         if isinstance(answer.body, dict) and answer.body.get("name"):
             return answer.body
         text = f"Could not invoke endpoint '{job.endpoint}': the answer ({answer.status}) names no job."
         raise TransportError(f"{text} A proxy may be in between.")
+    except ForeignHostError:
+        raise
     except (TransportError, ServerError) as lost:
         return _look_for(workspace, name, lost)
 
@@ -142,7 +147,8 @@ def _output_uri(output: str) -> str:
     if text.lower().startswith("folder:"):
         text = text[len("folder:") :]
     place = storage_place(text)
-    if place is not None and place.datastore is not None and text.startswith("azureml:") and "/paths" in text:
+    is_uri, lower = text.lower().startswith(("azureml:", "/subscriptions/")), text.lower()
+    if is_uri and place is not None and place.datastore is not None and "/paths" in lower:
         return text.rstrip("/") + "/"
     raise InvalidInputError(
         f"The output '{redact(output)}' is not a folder on a datastore. "

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from azure_batch_endpoints._http import Answer, Deadline
 from azure_batch_endpoints._loopback import leads_here
@@ -17,6 +18,7 @@ from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._wire import models, routes
 from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints.errors import (
+    ForeignHostError,
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
@@ -126,6 +128,10 @@ class Workspace:
         """Name of the default datastore; 1 request once."""
         return str(self._default().name)
 
+    def studio_url(self, job: str) -> str:
+        """Return the page of a job in the cloud's studio, empty for none; nothing is asked."""
+        return self.path.studio_url(job, self.session.cloud.studio_url) if job else ""
+
     def container(self, datastore: str | None = None) -> Container:
         """Return the container of a datastore, opened with its secret or, where it keeps none, the user's credential.
 
@@ -195,12 +201,13 @@ class Workspace:
         url = (self._workspace().get("properties") or {}).get("discoveryUrl")
         if not url:
             raise ServiceError(f"Could not {action}: it names no discovery URL. Try again later.", status_code=200)
+        self.session.allow(str(url), named_by="the workspace's discoveryUrl", action=action)
         # The discovery URL is asked without a credential, as every client does (azure-ai-ml 1.35.2).
         body = self.session.send("GET", str(url), audience=None, action=action).body
         api = str(body.get("api") or "") if isinstance(body, dict) else ""
         if not api:
             raise ServiceError(f"Could not {action}: discovery names no 'api'. Try again later.", status_code=200)
-        self.session.allow(api)
+        self.session.allow(api, named_by="discovery's 'api'", action=action)
         return api.rstrip("/")
 
     def _default(self) -> models.DatastoreBody:
@@ -209,7 +216,9 @@ class Workspace:
 
     def _ask_default(self) -> models.DatastoreBody:
         action = f"find the default datastore of workspace '{self.path.name}'"
-        answer = self.send("GET", self.path.datastores(), params={"isDefault": True, "count": 30}, action=action)
+        answer = self.send(
+            "GET", self.path.datastores(), params={"count": 30, "isDefault": True, "orderByAsc": False}, action=action
+        )
         found = (answer.body.get("value") or []) if isinstance(answer.body, dict) else []
         read = [understood(models.DatastoreBody.read, one) for one in found]
         default = next((one for one in read if one.properties.is_default), read[0] if len(read) == 1 else None)
@@ -226,30 +235,58 @@ class Workspace:
         else:
             answer = self.send("GET", self.path.datastore(name), action=f"open datastore '{name}'")
             body = understood(models.DatastoreBody.read, answer.body)
-        return Container(_container_url(body, name), self._credential_of(body, name))
+        return Container(self._container_url(body, name), self._credential_of(body, name))
 
     def _credential_of(self, body: models.DatastoreBody, name: str) -> ContainerCredential | None:
         kind = str((body.properties.credentials or {}).get("credentialsType") or "None").lower()
         if kind in {"accountkey", "sas"}:
             try:
-                return self._secret(name)
+                secret = self._secret(name)
             except PermissionDeniedError:
                 # A role without listSecrets may still reach the blobs themselves.
                 if self._credential is None:
                     raise
-        return None if self._credential is None else ContainerCredential(token=self._credential)
+                secret = None
+            if secret is not None:
+                return secret
+        return None if self._credential is None else self._own_token(body, name)
 
-    def _secret(self, name: str) -> ContainerCredential:
+    def _own_token(self, body: models.DatastoreBody, name: str) -> ContainerCredential:
+        """The user's own credential opens containers of the cloud's storage only, whatever host a datastore names."""
+        host = urlsplit(self._container_url(body, name)).hostname or ""
+        if not host.endswith(tuple(f".{domain}" for domain in self.session.cloud.blob_domains)):
+            raise ForeignHostError(
+                f"Could not open datastore '{name}': its host '{host}' is no storage of {self.session.cloud.name}, and "
+                "it gave no secret of its own. Nothing was sent there, no token either. Check the datastore.",
+                host=host,
+            )
+        return ContainerCredential(token=self._credential)
+
+    def _secret(self, name: str) -> ContainerCredential | None:
         url = f"{self.path.datastore(name)}/listSecrets"
         answer = self.send("POST", url, retry_post=True, action=f"read the secret of datastore '{name}'").body
         body = answer if isinstance(answer, dict) else {}
         if body.get("key"):
             return ContainerCredential(account_key=str(body["key"]))
-        return ContainerCredential(sas=str(body.get("sasToken") or "").lstrip("?"))
+        sas = str(body.get("sasToken") or "").lstrip("?")
+        return ContainerCredential(sas=sas) if sas else None
+
+    def _container_url(self, body: models.DatastoreBody, name: str) -> str:
+        of = body.properties
+        container = of.container_name or (of.model_extra or {}).get("filesystem")
+        if of.datastore_type not in {"AzureBlob", "AzureDataLakeGen2"} or not of.account_name or not container:
+            raise InvalidInputError(
+                f"Datastore '{name}' is of type '{of.datastore_type}', which holds no blobs. Name a blob datastore."
+            )
+        endpoint, protocol = (of.endpoint or self.session.cloud.storage_suffix).rstrip("/"), of.protocol or "https"
+        # The local service's datastores name a loopback address: there the account is the first part of the path.
+        if leads_here(f"//{endpoint}"):
+            return f"{protocol}://{endpoint}/{of.account_name}/{container}"
+        return f"{protocol}://{of.account_name}.blob.{endpoint}/{container}"
 
     def _own(self, url: str) -> Container | None:
         with self._lock:
-            default = _container_url(self._default(), self.default_datastore)
+            default = self._container_url(self._default(), self.default_datastore)
             if _same(url, default):
                 return self.container()
             return next(
@@ -278,20 +315,6 @@ def understood(read: Callable[[object], _T], data: object) -> _T:
             f"The answer about '{name}' has a shape that this version cannot read. Is there a newer version? "
             f"The service may have done what was asked. ({' '.join(str(error).split())[:300]})"
         ) from error
-
-
-def _container_url(body: models.DatastoreBody, name: str) -> str:
-    of = body.properties
-    container = of.container_name or (of.model_extra or {}).get("filesystem")
-    if of.datastore_type not in {"AzureBlob", "AzureDataLakeGen2"} or not of.account_name or not container:
-        raise InvalidInputError(
-            f"Datastore '{name}' is of type '{of.datastore_type}', which holds no blobs. Name a blob datastore."
-        )
-    endpoint, protocol = of.endpoint or "core.windows.net", of.protocol or "https"
-    # The local service's datastores name a loopback address: there the account is the first part of the path.
-    if leads_here(f"//{endpoint}"):
-        return f"{protocol}://{endpoint.rstrip('/')}/{of.account_name}/{container}"
-    return f"{protocol}://{of.account_name}.blob.{endpoint.rstrip('/')}/{container}"
 
 
 def _same(one: str, other: str) -> bool:

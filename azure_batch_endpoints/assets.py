@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from azure_batch_endpoints import _documents, _progress
+from azure_batch_endpoints import _progress
 from azure_batch_endpoints._entity import Collection, Entity, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
-from azure_batch_endpoints._wire import models
+from azure_batch_endpoints._wire import models, readback
 from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints._wire.uris import asset_name
-from azure_batch_endpoints.errors import SpecError
 from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -57,9 +56,14 @@ class Model(Asset):
     """A registered model version."""
 
     @property
+    def spec(self) -> ModelSpec:
+        """What it is, as the spec that would register it again."""
+        return readback.model_spec(self._snapshot.body)
+
+    @property
     def type(self) -> str:
         """``custom_model``, ``mlflow_model`` or ``triton_model``."""
-        return self._snapshot.body.properties.model_type or "custom_model"
+        return self.spec.type or "custom_model"
 
     @property
     def uri(self) -> str:
@@ -71,6 +75,11 @@ class Environment(Asset):
     """A registered environment version."""
 
     @property
+    def spec(self) -> EnvironmentSpec:
+        """What it is, as the spec that would register it again."""
+        return readback.environment_spec(self._snapshot.body)
+
+    @property
     def image(self) -> str | None:
         """Container image, or None."""
         return self._snapshot.body.properties.image
@@ -78,26 +87,26 @@ class Environment(Asset):
     @property
     def conda_file(self) -> Mapping[str, Any] | None:
         """Conda dependencies (the service gives them back as JSON text), or None."""
-        text = self._snapshot.body.properties.conda_file
-        try:
-            read = _documents.parse(text) if text else None
-        except SpecError:
-            return None
-        return read if isinstance(read, dict) else None
+        return readback.conda(self._snapshot.body.properties.conda_file)
 
 
 class Dataset(Asset):
     """A registered data set (data asset) version."""
 
     @property
+    def spec(self) -> DatasetSpec:
+        """What it is, as the spec that would register it again."""
+        return readback.dataset_spec(self._snapshot.body)
+
+    @property
     def type(self) -> str:
         """``uri_folder`` or ``uri_file``."""
-        return self._snapshot.body.properties.data_type or "uri_folder"
+        return self.spec.type or "uri_folder"
 
     @property
     def uri(self) -> str:
         """Where its file or folder is."""
-        return self._snapshot.body.properties.data_uri or ""
+        return str(self.spec.path)
 
 
 _Asset = TypeVar("_Asset", Model, Environment, Dataset)
@@ -120,7 +129,7 @@ class _Assets(Collection, Generic[_Asset]):
         """
         if version is None:
             return self._made(assets.latest(self._workspace, self._kind, name).body())
-        path, params = self._workspace.path.asset(self._kind, name, str(version)), assets.asset_params(self._workspace)
+        path, params = self._workspace.path.asset(self._word, name, str(version)), assets.asset_params(self._workspace)
         action = f"read {self._noun} '{name}:{version}'"
         return self._made(self._workspace.send("GET", path, params=params, action=action).body)
 
@@ -132,7 +141,7 @@ class _Assets(Collection, Generic[_Asset]):
         """
         path, params = self._workspace.path, assets.asset_params(self._workspace)
         if name is not None:
-            url = path.asset_versions(self._kind, name)
+            url = path.asset_versions(self._word, name)
             return paged(
                 self._workspace.session,
                 url,
@@ -145,8 +154,12 @@ class _Assets(Collection, Generic[_Asset]):
             return self.get(str(body["name"]))
 
         return paged(
-            self._workspace.session, path.assets(self._kind), newest, params=params, action=f"list {self._noun}s"
+            self._workspace.session, path.assets(self._word), newest, params=params, action=f"list {self._noun}s"
         )
+
+    @property
+    def _word(self) -> AssetKind:
+        return assets.asset_word(self._workspace, self._kind)
 
     def _made(self, body: object) -> _Asset:
         return self._entity(self._workspace, Snapshot.take(models.AssetBody.read, body))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._spelling import nearest
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ScoringScriptError
+from azure_batch_endpoints.specs import EnvironmentSpec
 
 if TYPE_CHECKING:
     from azure_batch_endpoints.specs import DeploymentSpec, ModelSpec
@@ -34,11 +36,9 @@ class Finding:
 
 def check(spec: DeploymentSpec) -> list[Finding]:
     """Look for mistakes in a deployment; see :meth:`DeploymentSpec.check`."""
-    model = _model_path(spec.model)
-    found = [] if model is None or model.exists() else [Finding("error", _missing("model", model), model)]
+    model, found = _model_path(spec.model), _missing_files(spec)
     if spec.code is None:
-        local_custom = model is not None and model.exists() and not is_mlflow(model)
-        if local_custom:
+        if model is not None and model.exists() and not is_mlflow(model):
             text = (
                 f"The model '{model}' is no MLflow folder (it has no file 'MLmodel'), so it needs a scoring script. "
                 "Give code and scoring_script."
@@ -47,7 +47,25 @@ def check(spec: DeploymentSpec) -> list[Finding]:
         return found
     if is_reference(spec.code):
         return found
-    return found + check_script(Path(spec.code), spec.scoring_script or "")
+    place = (spec.named_in("code"), spec.named_in("scoring_script"))
+    return found + check_script(Path(spec.code), spec.scoring_script or "", *place)
+
+
+def _missing_files(spec: DeploymentSpec) -> list[Finding]:
+    """Model, conda file and environment file that are local and not there."""
+    model, environment = spec.model, spec.environment
+    where = spec.named_in("model") if isinstance(model, str | Path) else model.named_in("path")
+    files = [("model", _model_path(model), where)]
+    if isinstance(environment, EnvironmentSpec):
+        if isinstance(environment.conda_file, str | PathLike):
+            files.append(("conda file", Path(environment.conda_file), environment.named_in("conda_file")))
+    elif environment is not None and not is_reference(environment):
+        files.append(("environment", Path(environment), spec.named_in("environment")))
+    return [
+        Finding("error", _missing(what, path, named), path)
+        for what, path, named in files
+        if path is not None and not path.exists()
+    ]
 
 
 def require_script(spec: DeploymentSpec, *, otherwise: str = "was not created") -> None:
@@ -80,15 +98,23 @@ def is_mlflow(path: Path) -> bool:
     return (path / "MLmodel").is_file()
 
 
-def check_script(code: Path, script: str) -> list[Finding]:
-    """Look at a scoring script: it exists, parses, defines ``init()`` and ``run(mini_batch)`` and returns rows."""
+def check_script(code: Path, script: str, code_named: str = "", script_named: str = "") -> list[Finding]:
+    """Look at a scoring script: it exists, parses, defines ``init()`` and ``run(mini_batch)`` and returns rows.
+
+    Args:
+        code: its folder.
+        script: its path in there.
+        code_named: where the folder is named, as it follows a text; or empty.
+        script_named: where the script is named, likewise.
+    """
     if not code.is_dir():
         text = f"The code '{code}' is a file. Give the folder it is in as code." if code.is_file() else ""
-        return [Finding("error", text or _missing("code folder", code), code)]
+        return [Finding("error", text or _missing("code folder", code, code_named), code)]
     path = code / script
     if not path.is_file():
         others = ", ".join(f"'{one.name}'" for one in sorted(code.glob("*.py"))[:5]) or "no Python file"
-        text = f"The scoring script '{script}' is not in '{code}' (it has: {others}). Correct scoring_script."
+        place = f"is not in '{code}' (it has: {others})"
+        text = f"The scoring script '{script}'{script_named} {place}. Correct scoring_script."
         return [Finding("error", text, path)]
     try:
         with warnings.catch_warnings():
@@ -100,10 +126,14 @@ def check_script(code: Path, script: str) -> list[Finding]:
     return _check_functions(tree, path)
 
 
-def _missing(what: str, path: Path) -> str:
+def _missing(what: str, path: Path, named: str = "") -> str:
     near = nearest(path)
     remedy = f"Did you mean '{near}'?" if near else "Correct the path."
-    return f"The {what} '{path}' does not exist (looked in '{Path.cwd()}'). {remedy}"
+    if what in {"model", "environment"}:
+        remedy += f" A registered {what} is named 'azureml:<name>:<version>'."
+    if "$" in str(path):
+        remedy += " Environment variables are not replaced."
+    return f"The {what} '{path}'{named} does not exist (looked in '{Path.cwd()}'). {remedy}"
 
 
 def _check_functions(tree: ast.Module, path: Path) -> list[Finding]:

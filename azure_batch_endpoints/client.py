@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import Self
 
 from azure_batch_endpoints import _config
+from azure_batch_endpoints._clouds import PUBLIC, Cloud, cloud_named
 from azure_batch_endpoints._spec_base import AnyPath
-from azure_batch_endpoints._wire import routes
+from azure_batch_endpoints._wire import routes, versions
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.assets import Datasets, Environments, Models
 from azure_batch_endpoints.computes import Computes
 from azure_batch_endpoints.datastores import Datastores
 from azure_batch_endpoints.endpoints import BatchEndpoints
-from azure_batch_endpoints.errors import LocalServiceError
+from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError, TransportError
 from azure_batch_endpoints.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from azure_batch_endpoints._http import Session
     from azure_batch_endpoints.local.service import LocalService
-
-MANAGEMENT_URL = "https://management.azure.com"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ class BatchClient:
         workspace: str,
         credential: TokenCredential | None = None,
         api_version: str = routes.API_VERSION,
-        base_url: str = MANAGEMENT_URL,
+        base_url: str | None = None,
+        cloud: str | None = None,
     ) -> None:
         """Name a workspace in the cloud.
 
@@ -74,36 +74,70 @@ class BatchClient:
             subscription_id: subscription.
             resource_group: resource group.
             workspace: workspace.
-            credential: what gives tokens; None: ``azure.identity.DefaultAzureCredential``.
+            credential: what gives tokens; None: ``azure.identity.DefaultAzureCredential`` of the cloud.
             api_version: management api-version; ``2021-10-01`` sends the bodies of that time.
-            base_url: management endpoint, for other clouds.
+            base_url: where management requests go, for a gateway or a local service; None: the cloud's own address.
+                Tokens are those of the cloud all the same.
+            cloud: ``AzureCloud``, ``AzureChinaCloud`` or ``AzureUSGovernment``; None: the one whose address
+                ``base_url`` is, else what the variable ``AZUREML_CURRENT_CLOUD`` names, else ``AzureCloud``.
+
+        Raises:
+            InvalidInputError: a name, the api-version, the address, the cloud or the credential is none, or cloud and
+                ``base_url`` contradict each other.
         """
-        scopes = {"management": f"{base_url.rstrip('/')}/.default", "ml": routes.ML_SCOPE}
-        chosen = credential or _default_credential()
+        _config.require_names(subscription_id=subscription_id, resource_group=resource_group, workspace=workspace)
+        version = versions.checked(api_version)
+        where = _config.chosen_cloud(cloud, base_url)
+        _config.require_credential(credential)
+        chosen = credential or _default_credential(where)
         path = routes.WorkspacePath(subscription_id, resource_group, workspace)
-        self._connect(_session(base_url, chosen, scopes), path, chosen, api_version)
+        self._connect(_session(base_url or where.management_url, chosen, where), path, chosen, version)
         self._service: LocalService | None = None
 
     @classmethod
-    def from_config(cls, path: AnyPath | None = None, *, credential: TokenCredential | None = None) -> Self:
-        """Name the workspace by ``config.json`` or the environment.
+    def from_config(
+        cls,
+        path: AnyPath | None = None,
+        *,
+        credential: TokenCredential | None = None,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        workspace: str | None = None,
+        api_version: str = routes.API_VERSION,
+        cloud: str | None = None,
+    ) -> Self:
+        """Name the workspace by ``config.json``, the environment or the Azure CLI's defaults.
+
+        What comes first wins: the arguments; ``config.json``, which says everything; the variables
+        ``AZURE_SUBSCRIPTION_ID``, ``AZURE_RESOURCE_GROUP`` and ``AZUREML_WORKSPACE_NAME``, or those of an Azure ML job
+        (``AZUREML_ARM_SUBSCRIPTION``, ``AZUREML_ARM_RESOURCEGROUP``, ``AZUREML_ARM_WORKSPACE_NAME``); the Azure CLI's
+        defaults and current subscription.
 
         Args:
-            path: a ``config.json`` as the studio gives it, or a folder; None: the working directory and its parents
-                (also their ``.azureml`` folders), then the variables ``AZURE_SUBSCRIPTION_ID``,
-                ``AZURE_RESOURCE_GROUP`` and ``AZUREML_WORKSPACE_NAME``, or ``AZUREML_ARM_SUBSCRIPTION``,
-                ``AZUREML_ARM_RESOURCEGROUP`` and ``AZUREML_ARM_WORKSPACE_NAME``.
-            credential: what gives tokens; None: ``azure.identity.DefaultAzureCredential``.
+            path: a ``config.json`` as the studio gives it, or the folder from which it is looked for upwards, also in
+                ``.azureml``; None: the working folder.
+            credential: what gives tokens; None: ``azure.identity.DefaultAzureCredential`` of the cloud.
+            subscription_id: instead of the one that is found.
+            resource_group: instead of the one that is found.
+            workspace: instead of the one that is found.
+            api_version: see :class:`BatchClient`.
+            cloud: see :class:`BatchClient`; None: what ``AZUREML_CURRENT_CLOUD`` names, else the cloud that the Azure
+                CLI is set to, else ``AzureCloud``.
 
         Raises:
             InvalidInputError: nothing names a workspace, or the file lacks a value.
         """
-        found = _config.find(path)
+        given = {"subscription_id": subscription_id, "resource_group": resource_group, "workspace": workspace}
+        found = _config.find(path, given, cloud=cloud)
+        if cloud is None and found.cloud is not None:
+            cloud = cloud_named(found.cloud, found.cloud_source).name
         return cls(
             subscription_id=found.subscription_id,
             resource_group=found.resource_group,
             workspace=found.workspace,
             credential=credential,
+            api_version=api_version,
+            cloud=cloud,
         )
 
     @classmethod
@@ -135,9 +169,8 @@ class BatchClient:
 
         client = cls.__new__(cls)
         credential = _LocalCredential(service.token)
-        scopes = {"management": routes.MANAGEMENT_SCOPE, "ml": routes.ML_SCOPE}
         path = routes.WorkspacePath(SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE)
-        client._connect(_session(service.base_url, credential, scopes), path, None, routes.API_VERSION)
+        client._connect(_session(service.base_url, credential, PUBLIC), path, None, routes.API_VERSION)
         client._service = service
         return client
 
@@ -249,16 +282,22 @@ class _LocalCredential:
         return AccessToken(self._token, int(time.time()) + 86_400)
 
 
-def _session(base_url: str, credential: TokenCredential, scopes: Mapping[str, str]) -> Session:
+def _session(base_url: str, credential: TokenCredential, cloud: Cloud) -> Session:
     from azure_batch_endpoints._http import Session  # with it comes azure-core, which importing this must not cost
 
-    return Session(base_url, credential, scopes)
+    try:
+        return Session(base_url, credential, cloud.scopes, cloud=cloud)
+    except TransportError as error:
+        raise InvalidInputError(f"base_url: {error} Write it as {cloud.management_url}.") from error
 
 
-def _default_credential() -> TokenCredential:
+def _default_credential(cloud: Cloud) -> TokenCredential:
     from azure.identity import DefaultAzureCredential
 
-    return DefaultAzureCredential()
+    # A variable that names the authority is obeyed by azure-identity itself.
+    return DefaultAzureCredential(
+        **({} if os.environ.get("AZURE_AUTHORITY_HOST") else {"authority": cloud.authority_host})
+    )
 
 
 def _open_service(

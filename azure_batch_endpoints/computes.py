@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
 from azure_batch_endpoints._http import paged
-from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints._wire import convert, models, readback
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
@@ -19,6 +19,11 @@ class Compute(Provisioned[models.ComputeBody]):
     """Nodes that score."""
 
     _noun = "compute"
+
+    @property
+    def spec(self) -> ComputeSpec:
+        """What it is, as the spec that would make it again."""
+        return readback.compute_spec(self._snapshot.body)
 
     @property
     def type(self) -> str:
@@ -68,8 +73,9 @@ class Computes(Collection):
         """
         action = f"create compute '{spec.name}'"
         body = convert.compute_body(spec, self._workspace.location)
-        answer = self._workspace.send("PUT", self._workspace.path.compute(spec.name), json=body, action=action)
-        made = self._made(answer.body)._begun(answer, action)
+        url = self._workspace.path.compute(spec.name)
+        answer = self._workspace.send("PUT", url, json=body, action=action)
+        made = self._made(named(answer.body, url))._begun(answer, action)
         return made.wait(timeout=timeout) if wait else made
 
     def get(self, name: str, /) -> Compute:
@@ -78,9 +84,8 @@ class Computes(Collection):
         Raises:
             NotFoundError: there is none of that name.
         """
-        return self._made(
-            self._workspace.send("GET", self._workspace.path.compute(name), action=f"read compute '{name}'").body
-        )
+        url = self._workspace.path.compute(name)
+        return self._made(named(self._workspace.send("GET", url, action=f"read compute '{name}'").body, url))
 
     def list(self) -> ItemPaged[Compute]:
         """List the computes; asks page by page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Collection, Entity, Snapshot
+from azure_batch_endpoints._entity import Collection, Entity, Snapshot, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import models
 
@@ -56,8 +56,8 @@ class Datastores(Collection):
         Raises:
             NotFoundError: there is none of that name.
         """
-        path = self._workspace.path.datastore(name)
-        return self._made(self._workspace.send("GET", path, action=f"read datastore '{name}'").body)
+        url = self._workspace.path.datastore(name)
+        return self._made(named(self._workspace.send("GET", url, action=f"read datastore '{name}'").body, url))
 
     def get_default(self) -> Datastore:
         """Return the workspace's default datastore (1 request, and 1 once to learn its name)."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, checks
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
 from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, paged
 from azure_batch_endpoints._storage import assets
-from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints._wire import convert, models, readback
 from azure_batch_endpoints._wire.uris import asset_name
 from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, OperationFailedError, WaitTimeoutError
@@ -37,7 +37,7 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
     @property
     def spec(self) -> DeploymentSpec:
         """What it is, as the spec that would make it again; assets as ids of the workspace."""
-        return convert.deployment_spec(self._snapshot.body)
+        return readback.deployment_spec(self._snapshot.body)
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -178,7 +178,8 @@ class BatchDeployments(Collection):
         action = f"create deployment '{spec.name}' of endpoint '{self._endpoint_name}'"
         answer = _put(self._workspace, self._endpoint_name, spec, action)
         deadline = Deadline(self._workspace.session.clock, timeout)
-        made = self._made(answer.body)._begun(answer, action)
+        url = self._workspace.path.deployment(self._endpoint_name, spec.name)
+        made = self._made(named(answer.body, url))._begun(answer, action)
         if wait or set_default:
             made.wait(timeout=timeout)
         if set_default:
@@ -197,7 +198,7 @@ class BatchDeployments(Collection):
         answer = self._workspace.send(
             "GET", url, action=f"read deployment '{name}' of endpoint '{self._endpoint_name}'"
         )
-        return self._made(answer.body)
+        return self._made(named(answer.body, url))
 
     def list(self) -> ItemPaged[BatchDeployment]:
         """List the deployments; asks page by page."""
@@ -219,7 +220,7 @@ def change_endpoint(workspace: Workspace, name: str, changes: Mapping[str, Any],
     """Change fields of an endpoint's spec: read the whole endpoint and put it back, as the official client does."""
     url = workspace.path.endpoint(name)
     before = understood(models.EndpointBody.read, workspace.send("GET", url, action=f"read endpoint '{name}'").body)
-    spec = convert.endpoint_spec(before).model_copy(update=changes)
+    spec = readback.endpoint_spec(before).model_copy(update=changes)
     location = before.location or workspace.location
     body = convert.endpoint_body(spec, location, properties=before.properties.properties)
     return workspace.send("PUT", url, json=body, action=action)

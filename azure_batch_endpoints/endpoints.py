@@ -9,10 +9,10 @@ from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, _submit
 from azure_batch_endpoints import inputs as _inputs
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
-from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints._wire import convert, models, readback
 from azure_batch_endpoints._wire.jobview import job_view
 from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments, change_endpoint
 from azure_batch_endpoints.errors import InvalidInputError
@@ -29,6 +29,11 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
     """A stable address that batch scoring jobs are sent to."""
 
     _noun = "endpoint"
+
+    @property
+    def spec(self) -> EndpointSpec:
+        """What it is, as the spec that would make it again."""
+        return readback.endpoint_spec(self._snapshot.body)
 
     @property
     def scoring_uri(self) -> str:
@@ -267,8 +272,9 @@ class BatchEndpoints(Collection):
         wanted = EndpointSpec(name=spec) if isinstance(spec, str) else spec
         body = convert.endpoint_body(wanted, self._workspace.location)
         action = f"create endpoint '{wanted.name}'"
-        answer = self._workspace.send("PUT", self._workspace.path.endpoint(wanted.name), json=body, action=action)
-        made = self._made(answer.body)._begun(answer, action)
+        url = self._workspace.path.endpoint(wanted.name)
+        answer = self._workspace.send("PUT", url, json=body, action=action)
+        made = self._made(named(answer.body, url))._begun(answer, action)
         return made.wait(timeout=timeout) if wait else made
 
     def get(self, name: str, /) -> BatchEndpoint:
@@ -277,8 +283,8 @@ class BatchEndpoints(Collection):
         Raises:
             NotFoundError: there is none of that name.
         """
-        answer = self._workspace.send("GET", self._workspace.path.endpoint(name), action=f"read endpoint '{name}'")
-        return self._made(answer.body)
+        url = self._workspace.path.endpoint(name)
+        return self._made(named(self._workspace.send("GET", url, action=f"read endpoint '{name}'").body, url))
 
     def list(self) -> ItemPaged[BatchEndpoint]:
         """List the endpoints; asks page by page."""

@@ -6,6 +6,7 @@
     │  ├─ ScoringScriptError       .path .line
     │  └─ LocalPathError (FileNotFoundError)      .path
     ├─ TransportError                             no answer: DNS, TLS, connection, local service gone
+    │  └─ ForeignHostError         .host          an answer named a host that is not the service's
     ├─ ServiceError                .status_code .code .target .request_id
     │  ├─ AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404 · ConflictError 409
     │  └─ TooManyRequestsError 429 .retry_after · ServerError 5xx
@@ -96,6 +97,18 @@ class LocalPathError(InvalidInputError, FileNotFoundError):
 
 class TransportError(BatchEndpointsError):
     """No answer came: name look-up, TLS, connection or time-out; the local service may be gone."""
+
+
+class ForeignHostError(TransportError):
+    """An answer named an address that is not one of the service; nothing was sent there.
+
+    Attributes:
+        host: the host that was named, or what stands in its place; empty when there is none.
+    """
+
+    def __init__(self, message: str, *, host: str) -> None:
+        super().__init__(message)
+        self.host = host
 
 
 class ServiceError(BatchEndpointsError):
@@ -232,12 +245,14 @@ _REMEDY = {
     403: "Ask for the role 'AzureML Data Scientist' on the workspace, 'Storage Blob Data Contributor' on its storage.",
     429: "Wait and try again.",
 }
-_SECRET = re.compile(r"(?i)((?:sig|sv|se|AccountKey|SharedAccessSignature)=)[^&;\s\"']+|(Bearer )\S+")
+_SECRET = re.compile(
+    r"(?i)((?:sig|sv|se|AccountKey|SharedAccessSignature)=)[^&;\s\"']+|(Bearer )\S+|(://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with signatures, keys and bearer tokens blotted out."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+    """Return ``text`` with signatures, keys, bearer tokens and names with passwords blotted out."""
+    return _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}***", text)
 
 
 def from_response(status_code: int, headers: Mapping[str, str], body: object, *, action: str) -> ServiceError:

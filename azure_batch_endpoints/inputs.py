@@ -16,8 +16,18 @@ from azure_batch_endpoints.errors import InvalidInputError, redact
 InputKind: TypeAlias = Literal["folder", "file", "dataset", "local", "literal"]
 _URI = re.compile(r"^(https?|azureml|wasbs?|abfss?|adl)://[^/]", re.IGNORECASE)
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
-_ARM_ID = re.compile(r"^/subscriptions/[^/]+/resource[gG]roups/", re.IGNORECASE)
-_SHORT_ASSET = re.compile(r"^azureml:(?!/)(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?$")
+_ARM_ID = re.compile(r"^/subscriptions/[^/]+/resourcegroups/", re.IGNORECASE)
+_SHORT_ASSET = re.compile(
+    r"azureml:/?(?P<name>[^:@/]+)(?:(?::|/versions/)(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?/?",
+    re.IGNORECASE | re.DOTALL,
+)
+_WORKSPACE = r"subscriptions/[^/]+/resourcegroups/[^/]+/(?:providers/[^/]+/)?workspaces/[^/]+"
+_DATA_ID = re.compile(
+    rf"(?:(?:azureml:/)?/{_WORKSPACE}|azureml://(?:locations/[^/]+/workspaces|registries)/[^/]+)/(?!datastores/).+"
+    r"|azureml://(?:data|datasets)/.+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""An id of something registered, in a workspace or a registry; what lies in storage is in a datastore."""
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 _NAME_AND_VERSION = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]+)(?::(?P<version>[\w.]+)|@(?P<label>\w+))$")
 
@@ -58,7 +68,9 @@ def folder(uri: str) -> Input:
 
     Args:
         uri: ``https://…``, ``wasbs://…``, ``abfss://…`` or ``azureml://datastores/<datastore>/paths/<path>/``;
-            a missing trailing slash makes no difference.
+            a missing trailing slash makes no difference. The path of an ``azureml://`` URI is taken as it is written
+            (``%20`` is three characters, ``?`` and ``#`` are part of a name); the others are URLs, where a space is a
+            space or ``%20``, and ``%`` is ``%25``.
 
     Raises:
         InvalidInputError: it is not such a URI.
@@ -86,7 +98,8 @@ def dataset(name: str, *, version: str | int | None = None, label: str | None = 
     """Name a registered data set (data asset).
 
     Args:
-        name: its name, or its ARM id (then neither version nor label).
+        name: its name; or its ARM id or its id ``azureml://…/data/<name>/versions/<version>`` (then neither version
+            nor label).
         version: its version; None together with no label means the latest.
         label: e.g. ``latest``.
 
@@ -95,7 +108,7 @@ def dataset(name: str, *, version: str | int | None = None, label: str | None = 
     """
     if version is not None and label is not None:
         raise InvalidInputError(f"Data set '{name}' has both a version and a label. Give one of them.")
-    if _ARM_ID.match(name):
+    if _is_data_id(name):
         return Input("dataset", name)
     if not name or any(c in name for c in ":@/ "):
         raise InvalidInputError(
@@ -119,8 +132,9 @@ def parse(value: InputLike) -> Input:
     """Say what kind of input a value is.
 
     A string is read as ``folder:<uri>``, ``file:<uri>``, ``azureml:<name>:<version>``, ``azureml:<name>@<label>``, a
-    URI, an ARM id or else a local path. A bare URI is a folder when it ends with ``/`` or its last part has no
-    extension, else a file.
+    URI, an ARM id or else a local path (``file://…`` is one, too). A bare URI is a folder when it ends with ``/`` or
+    its last part has no extension, else a file. White space around a URI is no part of it; for a name that begins or
+    ends with a space use :func:`folder` or :func:`file`.
 
     Raises:
         InvalidInputError: the string can be read in two ways, or in none.
@@ -158,27 +172,35 @@ def _prefixed(text: str) -> Input | None:
             asset = _asset(rest)
             return asset if asset is not None else make(rest)
     if text.lower().startswith("file://"):
-        return local_path(text[len("file://") :])
+        from urllib.request import url2pathname  # loads all of http
+
+        path = text[len("file://") :]
+        return local_path(url2pathname(path[len("localhost") :] if path.lower().startswith("localhost/") else path))
     return None
 
 
 def _asset(text: str) -> Input | None:
-    if found := _SHORT_ASSET.match(text):
+    if found := _SHORT_ASSET.fullmatch(text):
         return dataset(found["name"], version=found["version"], label=found["label"])
-    plain = text.removeprefix("azureml:")
-    if _ARM_ID.match(plain) and "/datastores/" not in plain:
-        return Input("dataset", plain)
-    return None
+    plain = _plain(text)
+    return Input("dataset", plain) if _is_data_id(plain) else None
+
+
+def _is_data_id(text: str) -> bool:
+    return bool(_DATA_ID.fullmatch(text) or (_ARM_ID.match(text) and "/datastores/" not in text.lower()))
 
 
 def _bare_uri(text: str) -> Input | None:
-    text = text.removeprefix("azureml:") if text.startswith("azureml:/subscriptions/") else text
+    text = _plain(text)
     if not (_URI.match(text) or _ARM_ID.match(text)):
         return None
-    if re.match(r"^azureml://locations/.*/data/", text):
-        return Input("dataset", text)
     last = _split(text)[0].rsplit("/", 1)[-1]
     return file(text) if Path(last).suffix else folder(text)
+
+
+def _plain(text: str) -> str:
+    """An ARM id without the ``azureml:`` or ``azureml://`` that may stand before it."""
+    return re.sub("^azureml:(?://)?(?=/subscriptions/)", "", text, flags=re.IGNORECASE)
 
 
 def _uri(uri: str, helper: str) -> str:
@@ -196,7 +218,7 @@ def _split(uri: str) -> tuple[str, str, str]:
 
 
 def _refuse_unclear(text: str) -> None:
-    if text.startswith("azureml:"):
+    if text.lower().startswith("azureml:"):
         raise InvalidInputError(
             f"Input '{text}' names no data set. Write azureml:<name>:<version> or azureml:<name>@latest."
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, _runs, _submit
-from azure_batch_endpoints._entity import Entity, Snapshot
+from azure_batch_endpoints._entity import Entity, Snapshot, named
 from azure_batch_endpoints._http import Deadline, DeadlinePassed, Operation, OperationEnded, paged, pauses
 from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.jobview import JobView, job_view
@@ -59,7 +59,7 @@ class Job(Entity[JobView]):
     @property
     def id(self) -> str:
         """ARM id, the same whichever answer the job was read from (an invoke's own id names the deployment)."""
-        return self._path()
+        return self._path() if self.name else ""
 
     @property
     def status(self) -> JobStatus:
@@ -95,7 +95,7 @@ class Job(Entity[JobView]):
     @property
     def studio_url(self) -> str:
         """Page of the job: the studio's, or the local service's own."""
-        return self._snapshot.body.studio_url or self._workspace.path.studio_url(self.name)
+        return self._snapshot.body.studio_url or self._workspace.studio_url(self.name)
 
     @property
     def results(self) -> JobResults:
@@ -299,7 +299,7 @@ class Job(Entity[JobView]):
     def _refresh(self, deadline: Deadline | None) -> Self:
         answer = self._workspace.send("GET", self._path(), action=f"read job '{self.name}'", deadline=deadline)
         self._asked_pause = answer.retry_after
-        snapshot = Snapshot.take(job_view, answer.body)
+        snapshot = Snapshot.take(job_view, named(answer.body, self._path()))
         self.endpoint_name = snapshot.body.endpoint or self.endpoint_name
         self.deployment_name = snapshot.body.deployment or self.deployment_name
         self._snapshot = self._explained(snapshot, deadline)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Collection, Snapshot
+from azure_batch_endpoints._entity import Collection, Snapshot, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.jobview import job_view
@@ -29,8 +29,9 @@ class Jobs(Collection):
         Raises:
             NotFoundError: there is none of that name.
         """
-        answer = self._workspace.send("GET", self._workspace.path.job(name), action=f"read job '{name}'")
-        job = Job(self._workspace, Snapshot.take(job_view, answer.body))
+        url = self._workspace.path.job(name)
+        answer = self._workspace.send("GET", url, action=f"read job '{name}'")
+        job = Job(self._workspace, Snapshot.take(job_view, named(answer.body, url)))
         job._snapshot = job._explained(job._snapshot, None)
         return job
 

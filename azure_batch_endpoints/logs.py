@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from azure_batch_endpoints import _runs
 from azure_batch_endpoints._http import Deadline, pauses
 from azure_batch_endpoints._wire.scalars import time_from_wire
-from azure_batch_endpoints.errors import NotFoundError, ServerError, TransportError
+from azure_batch_endpoints.errors import ForeignHostError, NotFoundError, ServerError, TransportError
 from azure_batch_endpoints.states import JobStatus
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class LogReader:
         """``path`` begins with the run: a job's own log and its child's may have the same name."""
         offset = self._offsets.get(path, 0)
         try:
-            data = self._workspace.session.get_bytes(url, offset, action=f"read log '{path}' of job '{self._job}'")
+            action = f"read log '{path}' of job '{self._job}'"
+            data = self._workspace.session.get_bytes(url, offset, named_by="the run's logFiles", action=action)
         except NotFoundError:
             return
         self._offsets[path] = offset + len(data)
@@ -90,6 +91,8 @@ def follow(
             ended = refresh(deadline).is_terminal
             yield from reader.read(last=ended, deadline=deadline)
             lost = 0
+        except ForeignHostError:
+            raise
         except (TransportError, ServerError):
             lost += 1
             if lost > 3:

@@ -1,19 +1,29 @@
 """What a user asks for, before anything exists: endpoint, deployment, model, environment, data set, compute.
 
-Keywords and both generations of YAML meet here. Values only: the sole I/O is reading the YAML file.
+Keywords and both generations of YAML meet here. Values only: the sole I/O is reading and writing the YAML file.
 """
 
 from collections.abc import Mapping
-from datetime import date
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from azure_batch_endpoints._spec_base import AnyPath, Spec, inside
-from azure_batch_endpoints._spec_tables import COMPUTE, DATASET, DEPLOYMENT, ENDPOINT, ENVIRONMENT, MODEL
+from azure_batch_endpoints import _spec_tables as tables
+from azure_batch_endpoints._spec_base import AnyPath, Origin, Spec, inside
+from azure_batch_endpoints._spec_values import (
+    AS_PATH,
+    AssetName,
+    ComputeName,
+    Count,
+    ResourceName,
+    Seconds,
+    TextMap,
+    Version,
+    one_of,
+)
 from azure_batch_endpoints.errors import SpecError
 
 if TYPE_CHECKING:
@@ -21,61 +31,24 @@ if TYPE_CHECKING:
     from azure_batch_endpoints.dryrun import DryRun
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _text_values(value: object) -> object:
-    """YAML reads ``batching: 16`` as a number; tags and environment variables are text on the wire."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    return {} if value is None else value
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value) if isinstance(value, int | float | date) else value
-
-
-def _number(value: object) -> object:
-    """A truth value is no number, though Python takes it for one."""
-    if isinstance(value, bool):
-        raise ValueError("it should be a number")
-    return value
-
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, PathLike) else value
-
-
-def _text(value: object) -> object:
-    return str(value) if isinstance(value, int | float | date) and not isinstance(value, bool) else value
-
-
-Count: TypeAlias = Annotated[int, BeforeValidator(_number)]
-Seconds: TypeAlias = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-TextMap: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_text_values)]
-Version: TypeAlias = Annotated[str | None, BeforeValidator(_text)]
-ResourceName: TypeAlias = Annotated[
-    str, Field(pattern=r"^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$", min_length=3, max_length=32)
-]
-AssetName: TypeAlias = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}$")]
-ComputeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9\-]{1,31}$")]
-
-
+_MODEL_TYPES = one_of(
+    "custom_model", "mlflow_model", "triton_model", custom="custom_model", mlflow="mlflow_model", triton="triton_model"
+)
 _AnySpec = TypeVar("_AnySpec", bound=Spec)
 
 
-def _made(kind: type[_AnySpec], name: str, values: Mapping[str, Any]) -> _AnySpec:
+def _made(kind: type[_AnySpec], name: str, values: Mapping[str, Any], origin: Origin) -> _AnySpec:
     try:
-        return kind(**values)
+        return kind(**values)._named_in(origin.within(name))
     except SpecError as error:
         raise inside(name, error) from None
 
 
 class RetrySettings(Spec):
     """Tries and time limit of one mini-batch."""
+
+    _table = tables.RETRY
+    _written = tables.RETRY_WRITTEN
 
     max_retries: Count = Field(default=3, ge=0)
     """Tries in all, at least one; the wire hands it over as ``run_max_try``."""
@@ -85,6 +58,9 @@ class RetrySettings(Spec):
 
 class RunSettings(Spec):
     """How a deployment scores; ``invoke`` can override it for one job, but for output action and variables."""
+
+    _table = tables.SETTINGS
+    _written = tables.SETTINGS_WRITTEN
 
     mini_batch_size: Count = Field(default=10, ge=1)
     """Files given to one ``run(mini_batch)``."""
@@ -96,11 +72,11 @@ class RunSettings(Spec):
     """Failed input files tolerated over the whole job; -1: any number."""
     retry_settings: RetrySettings = Field(default_factory=RetrySettings)
     """Tries and time limit of one mini-batch."""
-    output_action: Annotated[Literal["append_row", "summary_only"], BeforeValidator(_lower)] = "append_row"
+    output_action: Annotated[Literal["append_row", "summary_only"], one_of("append_row", "summary_only")] = "append_row"
     """``append_row`` merges all returned rows into one file; ``summary_only`` only counts them."""
-    output_file_name: str = Field(default="predictions.csv", pattern=r'^[^~"#%&*:<>?/\\{|}]+$')
+    output_file_name: str = Field(default="predictions.csv", pattern=r'^[^~"#%&*:<>?/\\{|}\x00-\x1f\x7f]+$')
     """Name of the merged file."""
-    logging_level: Annotated[Literal["debug", "info", "warning"], BeforeValidator(_lower)] = "info"
+    logging_level: Annotated[Literal["debug", "info", "warning"], one_of("debug", "info", "warning")] = "info"
     """Detail of the job's logs."""
     environment_variables: TextMap = Field(default_factory=dict)
     """Set for the scoring script."""
@@ -109,31 +85,33 @@ class RunSettings(Spec):
 class ModelSpec(Spec):
     """A model to register: a file or folder."""
 
-    _table = MODEL
+    _table = tables.MODEL
+    _refused = tables.MODEL_REFUSED
+    _written = tables.MODEL_WRITTEN
+    _schema = "model"
     _paths = ("path",)
 
     name: AssetName | Literal[""]
     """Its name; empty for a model that is only part of one deployment (named by its content)."""
-    path: Annotated[str | Path, BeforeValidator(_path)]
+    path: Annotated[str | Path, AS_PATH]
     """A local file or folder, or a URI in storage."""
     version: Version = None
     """None: the next number."""
-    type: Annotated[Literal["custom_model", "mlflow_model", "triton_model"] | None, BeforeValidator(_lower)] = None
+    type: Annotated[Literal["custom_model", "mlflow_model", "triton_model"] | None, _MODEL_TYPES] = None
     """None: ``mlflow_model`` when the folder holds a file ``MLmodel``, else ``custom_model``."""
     description: str | None = None
     tags: TextMap = Field(default_factory=dict)
-
-    @classmethod
-    def _from_file(cls, values: dict[str, Any], folder: Path) -> None:
-        super()._from_file(values, folder)
-        if values.get("type") in {"custom", "mlflow", "triton"}:  # the 2021 spelling: model_format
-            values["type"] = f"{values['type']}_model"
+    properties: TextMap = Field(default_factory=dict)
+    """Texts that the workspace keeps beside the tags; unlike tags they can hardly be changed later."""
 
 
 class EnvironmentSpec(Spec):
     """Where the scoring script runs: a container image and conda dependencies."""
 
-    _table = ENVIRONMENT
+    _table = tables.ENVIRONMENT
+    _refused = tables.ENVIRONMENT_REFUSED
+    _written = tables.ENVIRONMENT_WRITTEN
+    _schema = "environment"
     _paths = ("conda_file",)
 
     name: AssetName | None = None
@@ -142,57 +120,70 @@ class EnvironmentSpec(Spec):
     """None: named by its content."""
     image: str | None = None
     """Container image; recorded, but not used, by the local service."""
-    conda_file: Annotated[str | Path | Mapping[str, Any] | None, BeforeValidator(_path)] = None
+    conda_file: Annotated[str | Path | Mapping[str, Any] | None, AS_PATH] = None
     """Path of a conda YAML file, or its content."""
     description: str | None = None
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+    """Texts that the workspace keeps beside the tags; unlike tags they can hardly be changed later."""
 
 
 class DatasetSpec(Spec):
     """A data set (data asset) to register: a file or folder, here or in storage."""
 
-    _table = DATASET
+    _table = tables.DATASET
+    _refused = tables.DATASET_REFUSED
+    _written = tables.DATASET_WRITTEN
+    _schema = "data"
     _paths = ("path",)
 
     name: AssetName
-    path: Annotated[str | Path, BeforeValidator(_path)]
+    path: Annotated[str | Path, AS_PATH]
     """A local path, or any URI that ``folder()`` and ``file()`` take."""
     version: Version = None
     """None: the next number."""
-    type: Annotated[Literal["uri_folder", "uri_file"] | None, BeforeValidator(_lower)] = None
+    type: Annotated[Literal["uri_folder", "uri_file"] | None, one_of("uri_folder", "uri_file")] = None
     """None: found out from the path."""
     description: str | None = None
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+    """Texts that the workspace keeps beside the tags; unlike tags they can hardly be changed later."""
 
     @classmethod
-    def _from_file(cls, values: dict[str, Any], folder: Path) -> None:
+    def _from_file(cls, values: dict[str, Any], origin: Origin) -> None:
         sources = values.pop("paths", None)  # 2021: paths: [{folder: uri}] or [{file: uri}]
         if sources is not None:
-            if not (
-                isinstance(sources, list)
-                and len(sources) == 1
-                and isinstance(sources[0], dict)
-                and len(sources[0]) == 1
-            ):
+            one = sources[0] if isinstance(sources, list) and len(sources) == 1 else None
+            if not isinstance(one, dict) or len(one) != 1:
                 raise SpecError("'paths' must hold exactly one 'folder: <uri>' or 'file: <uri>'.", field="paths")
-            ((kind, values["path"]),) = sources[0].items()
+            ((kind, values["path"]),) = one.items()
             if kind not in {"folder", "file"}:
                 raise SpecError(f"'paths' holds '{kind}'; it can be 'folder' or 'file'.", field="paths")
             values.setdefault("type", f"uri_{kind}")
-        super()._from_file(values, folder)
+        if str(values.get("type")).lower() == "mltable":
+            said = (
+                "batch deployments of models read folders and files. Write 'type: uri_folder' for the folder it is in."
+            )
+            raise SpecError(f"'type' is 'mltable': {said}", field="type")
+        super()._from_file(values, origin)
 
 
 class ComputeSpec(Spec):
     """Nodes that score: an Azure ML compute cluster, or for the local service an existing Ray cluster."""
 
-    _table = COMPUTE
+    _table = tables.COMPUTE
+    _refused = tables.COMPUTE_REFUSED
+    _written = tables.COMPUTE_WRITTEN
+    _schema = "amlCompute"
 
     name: ComputeName
-    type: Annotated[Literal["amlcompute", "ray"], BeforeValidator(_lower)] = "amlcompute"
+    type: Annotated[Literal["amlcompute", "ray"], one_of("amlcompute", "ray")] = "amlcompute"
     """``ray`` names the Ray cluster at ``address``; this version of the local service refuses it still."""
+    location: str | None = None
+    """Azure region of the nodes; None: the workspace's own."""
     size: str = "Standard_DS3_v2"
     """Virtual machine size; recorded, but not used, by the local service."""
-    tier: Annotated[Literal["dedicated", "low_priority"], BeforeValidator(_lower)] = "dedicated"
+    tier: Annotated[Literal["dedicated", "low_priority"], one_of("dedicated", "low_priority")] = "dedicated"
     """Price tier."""
     min_instances: Count = Field(default=0, ge=0)
     """Nodes that are always kept."""
@@ -221,33 +212,49 @@ class ComputeSpec(Spec):
 class EndpointSpec(Spec):
     """A batch endpoint: a stable name that jobs are sent to."""
 
-    _table = ENDPOINT
+    _table = tables.ENDPOINT
+    _refused = tables.ENDPOINT_REFUSED
+    _written = tables.ENDPOINT_WRITTEN
+    _schema = "batchEndpoint"
 
     name: ResourceName
     """3 to 32 letters, digits and hyphens, a letter first; unique in its Azure region."""
     description: str | None = None
-    auth_mode: Annotated[Literal["aad_token"], BeforeValidator(_lower)] = "aad_token"
+    auth_mode: Annotated[Literal["aad_token"], one_of("aad_token")] = "aad_token"
     """The only mode batch endpoints have."""
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+    """Texts that the workspace keeps beside the tags; unlike tags they can hardly be changed later."""
     default_deployment: str | None = None
     """Name of the deployment used when none is named; it must exist (YAML: ``defaults.deployment_name``)."""
+
+    @classmethod
+    def _from_file(cls, values: dict[str, Any], origin: Origin) -> None:
+        kind = values.pop("_type", "batch")  # of the preview; an endpoint of today has no type
+        if str(kind).lower() != "batch":
+            raise SpecError(f"'type' is {kind!r}: this package has batch endpoints only.", field="type")
+        super()._from_file(values, origin)
 
 
 class DeploymentSpec(Spec):
     """A batch deployment: model, scoring script, environment, compute and settings behind an endpoint."""
 
-    _table = DEPLOYMENT
+    _table = tables.DEPLOYMENT
+    _refused = tables.DEPLOYMENT_REFUSED
+    _written = tables.DEPLOYMENT_WRITTEN
+    _schema = "modelBatchDeployment"
     _paths = ("code", "model", "environment")
+    _type: ClassVar[str] = "model"
 
     name: ResourceName
     """3 to 32 letters, digits and hyphens, a letter first."""
-    model: Annotated[str | Path | ModelSpec, BeforeValidator(_path)]
+    model: Annotated[str | Path | ModelSpec, AS_PATH]
     """``azureml:name:1``, ``azureml:name@latest``, an ARM id, a local file or folder, or a :class:`ModelSpec`."""
-    code: Annotated[str | Path | None, BeforeValidator(_path)] = None
+    code: Annotated[str | Path | None, AS_PATH] = None
     """Folder of the scoring script; None for an MLflow model."""
     scoring_script: str | None = None
     """The script, relative to ``code``; None for an MLflow model."""
-    environment: Annotated[str | Path | EnvironmentSpec | None, BeforeValidator(_path)] = None
+    environment: Annotated[str | Path | EnvironmentSpec | None, AS_PATH] = None
     """``azureml:name:1``, a conda or environment YAML file, or an :class:`EnvironmentSpec`."""
     compute: str = "local"
     """``azureml:batch-cluster`` or ``batch-cluster``. The default is the local service's own; Azure needs a name."""
@@ -255,6 +262,8 @@ class DeploymentSpec(Spec):
     """How it scores."""
     description: str | None = None
     tags: TextMap = Field(default_factory=dict)
+    properties: TextMap = Field(default_factory=dict)
+    """Texts that the workspace keeps beside the tags; unlike tags they can hardly be changed later."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -264,18 +273,21 @@ class DeploymentSpec(Spec):
         return self
 
     @classmethod
-    def _from_file(cls, values: dict[str, Any], folder: Path) -> None:
-        if str(values.pop("_type", "model")).lower() != "model":
-            raise SpecError("'type' can be 'model'; pipeline component deployments are not supported.", field="type")
-        super()._from_file(values, folder)
+    def _from_file(cls, values: dict[str, Any], origin: Origin) -> None:
+        kind = values.pop("_type", "model")
+        if str(kind).lower() != "model":
+            said = tables.PIPELINE if str(kind).lower() == "pipeline" else "it can be 'model'."
+            raise SpecError(f"'type' is {kind!r}: {said}", field="type")
+        super()._from_file(values, origin)
         model, environment = values.get("model"), values.get("environment")
         if isinstance(model, dict):
-            ModelSpec._from_file(model, folder)
-            given = {"name": "", **model}
-            values["model"] = _made(ModelSpec, "model", given) if set(model) != {"path"} else model["path"]
+            ModelSpec._from_file(model, origin)
+            only_path = set(model) == {"path"}
+            named = {"name": "", **model}
+            values["model"] = model["path"] if only_path else _made(ModelSpec, "model", named, origin)
         if isinstance(environment, dict):
-            EnvironmentSpec._from_file(environment, folder)
-            values["environment"] = _made(EnvironmentSpec, "environment", environment)
+            EnvironmentSpec._from_file(environment, origin)
+            values["environment"] = _made(EnvironmentSpec, "environment", environment, origin)
 
     def check(self) -> "list[Finding]":
         """Look for mistakes without sending anything.

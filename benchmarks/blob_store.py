@@ -33,6 +33,7 @@ from azure.storage.blob import BlobServiceClient
 
 from azure_batch_endpoints.local.azurite import Azurite
 from azure_batch_endpoints.local.blobstore import BlobStore, blob_app, container_signature
+from azure_batch_endpoints.local.blobstore.protocol import BlobProtocol
 
 ACCOUNT = "benchmark"
 KEY = "YSBrZXkgZm9yIGJlbmNobWFya3MgYW5kIG5vdGhpbmcgZWxzZSBhdCBhbGwhISEhISE="
@@ -217,7 +218,7 @@ def serve(folder: Path) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         app = blob_app(store, ACCOUNT, KEY)
-        config = uvicorn.Config(app, http="httptools", loop="uvloop", log_level="warning", lifespan="off")
+        config = uvicorn.Config(app, http=BlobProtocol, loop="uvloop", log_level="warning", lifespan="off")
         print(listener.getsockname()[1], flush=True)
         asyncio.run(uvicorn.Server(config).serve([listener]))
 

@@ -27,7 +27,8 @@ MODULES = {module_name(file): file for file in sorted(ROOT.rglob("*.py"))}
 
 ROWS = (
     ("errors", "states", "_loopback", "_spelling", "_version"),
-    ("inputs", "items", "_documents", "_spec_tables", "_config"),
+    ("inputs", "items", "_documents", "_spec_tables", "_spec_values", "_az_defaults", "_clouds", "_log_filter"),
+    ("_spec_fields", "_config"),
     ("_spec_base",),
     ("specs",),
     ("checks",),
@@ -43,6 +44,7 @@ ROWS = (
     ("deployments",),
     ("endpoints",),
     ("client",),
+    ("official",),
     ("__init__",),
     ("cli", "pytest_plugin"),
 )
@@ -90,6 +92,7 @@ INSIDE_THE_SERVICE = {
         "local.job_rows",
         "local.ledger",
         "local.ledger_values",
+        "local.places",
         "local.resources",
         "local.state",
     },
@@ -97,13 +100,15 @@ INSIDE_THE_SERVICE = {
 """What the rooms of local/ whose independence matters know of the others."""
 
 HOMES = {
-    "azure.core": ("azure-core", {"_http", "_storage.blobs", "_storage.failures", "client"}),
+    "azure.ai.ml": ("azure-ai-ml", {"official"}),
+    "azure.core": ("azure-core", {"_http", "_storage.blobs", "_storage.failures", "client", "official"}),
     "azure.mgmt.core": ("azure-mgmt-core", {"_http"}),
     "azure.identity": ("azure-identity", {"client"}),
     "azure.storage.blob": ("azure-storage-blob", {"_storage.blobs"}),
     "click": ("click", {"cli"}),
     "filelock": ("filelock", {"local"}),
     "jinja2": ("jinja2", {"_render"}),
+    "jmespath": ("jmespath", {"cli"}),
     "json5": ("json5", {"local.exchange"}),
     "msrest": ("msrest", {"_wire.scalars"}),
     "obstore": ("obstore", {"_storage.swift"}),
@@ -112,13 +117,13 @@ HOMES = {
     "pandas": ("pandas", {"_rows", "items", "local.mlflow_driver"}),
     "pathspec": ("pathspec", {"_storage.ignoring"}),
     "pyarrow": ("pyarrow", {"results"}),
-    "pydantic": ("pydantic", {"_spec_base", "specs", "_wire.models"}),
+    "pydantic": ("pydantic", {"_spec_base", "_spec_values", "specs", "_wire.body", "_wire.models"}),
     "pytest": ("", {"pytest_plugin"}),  # there when the plugin is loaded
-    "starlette": ("starlette", {"local.app", "local.auth", "local.rendering"}),
+    "starlette": ("starlette", {"local.app", "local.auth", "local.rendering", "local.stamping"}),
     "tenacity": ("tenacity", {"local.staging"}),
     "tqdm": ("tqdm", {"_progress"}),
     "typing_extensions": ("typing_extensions", set(MODULES)),
-    "uvicorn": ("uvicorn", {"local.server"}),
+    "uvicorn": ("uvicorn", {"local.blobstore.protocol", "local.server"}),
     "yaml": ("PyYAML", {"_documents", "local.environments"}),
 }
 """Each third-party library: the distribution it comes with, and the rooms that may import it. No other is imported."""

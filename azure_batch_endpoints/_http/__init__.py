@@ -12,10 +12,9 @@ from azure_batch_endpoints._http.operation import Operation, OperationEnded
 from azure_batch_endpoints._http.paging import paged
 
 if TYPE_CHECKING:
-    from azure_batch_endpoints._http.session import AZURE_ML_DOMAINS, Session
+    from azure_batch_endpoints._http.session import Session
 
 __all__ = [
-    "AZURE_ML_DOMAINS",
     "Answer",
     "Clock",
     "Deadline",
@@ -30,8 +29,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in ("AZURE_ML_DOMAINS", "Session"):
+    if name != "Session":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from azure_batch_endpoints._http import session
+    from azure_batch_endpoints._http.session import Session
 
-    return getattr(session, name)
+    return Session

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHORTEST_PAUSE = 0.05
 _SUCCEEDED = "succeeded"
+_NAMED_BY = {"operation": "the header Azure-AsyncOperation", "location": "the header Location"}
 _ENDED_BADLY = {"failed": "Failed", "canceled": "Canceled", "cancelled": "Canceled"}
 
 
@@ -82,8 +83,8 @@ class Operation:
         """
         operation = cls(session, _course(answer, action, audience))
         operation._asked_pause = answer.retry_after
-        if operation._course.way == "resource":
-            operation._read_resource(answer)
+        if operation._course.way == "resource" and isinstance(answer.body, dict):
+            operation._read_resource(answer)  # without a body it is looked at like any other
         elif operation._course.way == "over":
             operation._finish(answer.body)
         return operation
@@ -165,6 +166,7 @@ class Operation:
             "GET",
             course.url,
             audience=course.audience,
+            named_by=_NAMED_BY.get(course.way, "the call"),
             action=f"follow the operation ({course.action})",
             deadline=deadline,
         )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urljoin
+
+from azure_batch_endpoints.errors import TransportError
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
 
-    from azure_batch_endpoints._http.answer import Param
+    from azure_batch_endpoints._http.answer import Answer, Param
     from azure_batch_endpoints._http.session import Session
 
 _Item = TypeVar("_Item")
@@ -28,7 +32,7 @@ def paged(
 
     The service leaves ``nextLink`` out on the last page, older routes say null or ""; when present it is absolute and
     carries its own query (recorded answers of 2022 and 2023). A link to a host that the workspace did not name is
-    refused.
+    refused, and so is one that was followed before: the list would never end.
 
     Args:
         session: sends.
@@ -39,17 +43,30 @@ def paged(
         keep: leaves out the items it says False of, for what the service cannot filter by itself; None keeps all.
         action: continues "Could not …".
     """
-
-    def page(link: str | None) -> object:
-        address = link or (url if isinstance(url, str) else url())
-        sent = session.send("GET", address, params=None if link else params, audience=audience, action=action)
-        return sent.body
-
-    def read(body: object) -> tuple[str | None, Iterable[_Item]]:
-        fields = body if isinstance(body, dict) else {}
-        items = map(convert, fields.get("value") or [])
-        return fields.get("nextLink") or None, items if keep is None else filter(keep, items)
-
     from azure.core.paging import ItemPaged as Pages  # with the first list, not with this module
+    from azure.core.paging import PageIterator
 
-    return Pages(page, read)
+    def page(followed: set[str], link: str | None) -> Answer:
+        if link is None:
+            first = url if isinstance(url, str) else url()
+            return session.send("GET", first, params=params, audience=audience, action=action)
+        if link in followed:
+            raise TransportError(
+                f"Could not {action}: the service answered with the same nextLink again, so the list would never end. "
+                "What was read until here is all there is; try again later."
+            )
+        followed.add(link)
+        return session.send("GET", link, audience=audience, named_by="the answer's nextLink", action=action)
+
+    def read(answer: Answer) -> Any:  # noqa: ANN401 (azure-core's type says that there always is a next page)
+        fields = answer.body if isinstance(answer.body, dict) else {}
+        value = fields.get("value")
+        items = map(convert, value if isinstance(value, list) else [])
+        link = fields.get("nextLink")
+        following = urljoin(answer.url, link) if isinstance(link, str) and link else None
+        return following, items if keep is None else filter(keep, items)
+
+    def pages(continuation_token: str | None = None) -> PageIterator[_Item]:
+        return PageIterator(partial(page, set()), read, continuation_token)
+
+    return Pages(page_iterator_class=pages)

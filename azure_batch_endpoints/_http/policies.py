@@ -23,9 +23,10 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
+from azure_batch_endpoints._clouds import Cloud
 from azure_batch_endpoints._http.clock import Clock, Deadline
 from azure_batch_endpoints._loopback import is_loopback
-from azure_batch_endpoints.errors import TransportError, redact
+from azure_batch_endpoints.errors import ForeignHostError, TransportError, redact
 
 CONNECTION_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -47,57 +48,80 @@ _Origin = tuple[str, str, int]
 
 
 class Hosts:
-    """The hosts a credential may go to: the base URL's own, and those the workspace named."""
+    """The hosts a credential may go to: the base URL's own, the cloud's management, and those the workspace named."""
 
-    def __init__(self, base_url: str, domains: Sequence[str]) -> None:
+    def __init__(self, base_url: str, cloud: Cloud) -> None:
         own = _origin(base_url)
         self._own_is_local = is_loopback(own[1])
-        self._domains = tuple(f".{domain.lstrip('.').lower()}" for domain in domains)
-        self._allowed = {own}
+        self._cloud = cloud
+        # Behind a gateway, the links of an answer may still lead to the management service itself.
+        self._allowed = {own} if self._own_is_local else {own, _origin(cloud.management_url)}
+        self._scoring: set[_Origin] = set()
 
-    def allow(self, url: str) -> None:
+    def allow(self, url: str, named_by: str, *, scoring: bool) -> None:
         """Let the host of ``url`` have credentials.
 
+        Args:
+            url: the address.
+            named_by: what named it, e.g. "the endpoint's scoringUri".
+            scoring: it is a scoring URI, and gets tokens for scoring only: the host is one of many in a domain where
+                other people's endpoints are too.
+
         Raises:
-            TransportError: it lies outside the cloud's domains (or, for a local service, outside this machine), or the
-                URL is not https.
+            ForeignHostError: it lies outside the cloud's domains (or, for a local service, outside this machine), or
+                the URL is not https.
         """
-        origin = _origin(url)
+        origin = _origin_of(url, named_by)
         if origin in self._allowed:
             return
-        if not self._believable(origin[1]):
-            raise TransportError(
-                f"The service named '{origin[1]}', which is not a host of Azure Machine Learning; no credential goes "
-                f"there. Nothing was sent. Check the workspace's settings."
-            )
-        self._allowed.add(origin)
+        domains = (self._cloud.scoring_domain,) if scoring else self._cloud.api_domains
+        if not self._is_under(origin[1], domains):
+            raise self._foreign(origin, named_by, f"no host of Azure Machine Learning in {self._cloud.name}")
+        (self._scoring if scoring else self._allowed).add(origin)
 
-    def check(self, url: str) -> None:
-        """Refuse a URL whose host nobody named.
+    def check(self, url: str, named_by: str, audience: str) -> None:
+        """Refuse a URL that would get a credential of ``audience`` and whose host nobody named for that.
 
         Raises:
-            TransportError: the host may not get a credential.
+            ForeignHostError: the host may not get one.
         """
-        origin = _origin(url)
-        if origin not in self._allowed:
-            raise TransportError(
-                f"A credential was asked for by '{origin[1]}:{origin[2]}', a host that the workspace did not name. "
-                f"Nothing was sent. If a proxy or gateway rewrites the service's links, make it keep the host."
-            )
+        origin = _origin_of(url, named_by)
+        if origin not in self._allowed and not (audience == "ml" and origin in self._scoring):
+            raise self._foreign(origin, named_by, "not the service's own and not one that the workspace named")
 
-    def _believable(self, host: str) -> bool:
+    def check_signed(self, url: str, named_by: str) -> None:
+        """Refuse a URL that carries its own signature and leads neither to the service nor to its storage.
+
+        Raises:
+            ForeignHostError: it does not.
+        """
+        origin = _origin_of(url, named_by)
+        domains = (*self._cloud.api_domains, *self._cloud.blob_domains)
+        if origin not in self._allowed and not self._is_under(origin[1], domains):
+            raise self._foreign(origin, named_by, f"neither the service's own nor of storage in {self._cloud.name}")
+
+    def _is_under(self, host: str, domains: Sequence[str]) -> bool:
         if self._own_is_local or is_loopback(host):
             return self._own_is_local and is_loopback(host)
-        return f".{host}".endswith(self._domains)
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
+
+    def _foreign(self, origin: _Origin, named_by: str, what: str) -> ForeignHostError:
+        host = origin[1] if origin[2] in (80, 443) else f"{origin[1]}:{origin[2]}"
+        remedy = "If a proxy or gateway rewrites the service's links, make it keep the host."
+        if self._own_is_local:
+            what, remedy = "not this machine, where the service is", "Check what stands in between."
+        return ForeignHostError(
+            f"The host '{host}', named by {named_by}, is {what}. Nothing was sent there, no token either. {remedy}",
+            host=host,
+        )
 
 
-def check_url(url: str) -> None:
-    """Refuse a URL that is neither https nor plain http to this machine, or that two parsers could read differently.
-
-    Raises:
-        TransportError: it is such a URL.
-    """
-    _origin(url)
+def _origin_of(url: str, named_by: str) -> _Origin:
+    try:
+        return _origin(url)
+    except TransportError as error:
+        host = url.partition("://")[2].split("/")[0].split("?")[0].rpartition("@")[2]
+        raise ForeignHostError(f"{error} It was named by {named_by}.", host=redact(host)[:200]) from error
 
 
 def _origin(url: str) -> _Origin:

@@ -7,7 +7,8 @@ What is sent, and where to, is decided elsewhere (``_wire``).
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from threading import Lock
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.core.utils import case_insensitive_dict
 from typing_extensions import Self
 
+from azure_batch_endpoints._clouds import PUBLIC, Cloud
 from azure_batch_endpoints._http.answer import Answer, Param
 from azure_batch_endpoints._http.clock import Clock, Deadline
 from azure_batch_endpoints._http.failures import no_answer, not_signed_in
@@ -35,15 +37,13 @@ from azure_batch_endpoints._http.policies import (
     NoToken,
     SparingRetryPolicy,
     TimeLimitPolicy,
-    check_url,
     logging_policy,
 )
+from azure_batch_endpoints._log_filter import blot_signatures
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._version import __version__
-from azure_batch_endpoints.errors import TransportError, from_response
+from azure_batch_endpoints.errors import ForeignHostError, TransportError, from_response
 
-# Where the public and the two sovereign clouds keep Azure Machine Learning: discovery and data plane, scoring, studio.
-AZURE_ML_DOMAINS = ("ml.azure.com", "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
 SUCCESS = (200, 201, 202, 204)
 
 
@@ -56,7 +56,7 @@ class Session:
         credential: TokenCredential | None,
         scopes: Mapping[str, str],
         *,
-        domains: Sequence[str] = AZURE_ML_DOMAINS,
+        cloud: Cloud = PUBLIC,
         clock: Clock | None = None,
         transport: HttpTransport[HttpRequest, HttpResponse] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class Session:
             base_url: scheme, host and port of the management service, cloud or local.
             credential: gives the bearer tokens; None sends none.
             scopes: OAuth scope by audience name, e.g. ``{"management": "https://management.azure.com/.default"}``.
-            domains: DNS suffixes under which :meth:`allow` believes the service; see there.
+            cloud: whose domains :meth:`allow` believes.
             clock: for tests.
             transport: azure-core transport; None makes a ``RequestsTransport`` when the first request leaves. The
                 session closes it. It must bear ``connection_timeout``, ``read_timeout`` and ``stream`` as keywords.
@@ -75,10 +75,11 @@ class Session:
             TransportError: ``base_url`` is not https and not this machine.
         """
         self.base_url = base_url.rstrip("/")
+        self.cloud = cloud
         self.clock = clock or Clock()
         self.is_local = leads_here(self.base_url)
         self.first_pause, self.longest_pause = (0.05, 0.5) if self.is_local else (0.5, 10.0)
-        self._hosts = Hosts(self.base_url, domains)
+        self._hosts = Hosts(self.base_url, cloud)
         self._retry = SparingRetryPolicy(self.clock, backoff=0.05 if self.is_local else 0.8)
         self._audiences = AudiencePolicy(credential, scopes)
         self._transport = transport
@@ -86,14 +87,21 @@ class Session:
         self._closed = False
         self._lock = Lock()
 
-    def allow(self, url: str) -> None:
+    def allow(self, url: str, *, named_by: str, action: str, scoring: bool = False) -> None:
         """Let credentials go to the host of ``url``, which the workspace itself named (discovery, scoring URI).
 
+        Args:
+            url: the address.
+            named_by: what named it, for the error.
+            action: see :meth:`send`.
+            scoring: it is a scoring URI; its host gets tokens for scoring only.
+
         Raises:
-            TransportError: the host is outside the known domains (for a local service: outside this machine), or the
-                URL is not https. Nothing was sent.
+            ForeignHostError: the host is outside the cloud's domains (for a local service: outside this machine), or
+                the URL is not https. Nothing was sent.
         """
-        self._hosts.allow(url)
+        with _told(action):
+            self._hosts.allow(url, named_by, scoring=scoring)
 
     def send(
         self,
@@ -106,6 +114,7 @@ class Session:
         audience: str | None = "management",
         expected: Collection[int] = SUCCESS,
         retry_post: bool = False,
+        named_by: str = "the call",
         action: str,
         deadline: Deadline | None = None,
     ) -> Answer:
@@ -120,19 +129,22 @@ class Session:
             params: added to the query, quoted; None values are left out.
             json: the body, or None for none.
             headers: beside or instead of ``Accept: application/json``.
-            audience: key of the constructor's ``scopes``; None sends no credential, and then to any https host.
+            audience: key of the constructor's ``scopes``; None sends no credential, then also to the cloud's storage.
             expected: the statuses that are not errors.
             retry_post: the POST is safe to repeat.
+            named_by: what named ``url``, when an answer did.
             action: continues "Could not …" in an error's text, with the user's own names.
             deadline: time-outs and pauses are cut to it; None: no limit over all tries.
 
         Raises:
             ServiceError: the status is not in ``expected``.
-            TransportError: no usable answer came, or the host is not one to send to (then nothing was sent).
+            TransportError: no usable answer came.
+            ForeignHostError: the host is not one to send to; nothing was sent.
             AuthenticationError: the credential gave no token (nothing was sent), or the service did not accept it.
             DeadlinePassed: ``deadline`` came first.
         """
         request = HttpRequest(method, self._absolute(url, params), json=json, headers=_with_defaults(headers))
+        self._check(request.url, audience, named_by, action)
         response = self._run(request, audience, action, stream=False, repeat=retry_post, deadline=deadline)
         http = response.http_response
         body = _decode(http, strict=http.status_code in expected, action=action)
@@ -146,13 +158,16 @@ class Session:
             retry_after=self._retry.get_retry_after(response),
         )
 
-    def stream_bytes(self, url: str, offset: int = 0, *, audience: str | None = None, action: str) -> Iterator[bytes]:
+    def stream_bytes(
+        self, url: str, offset: int = 0, *, audience: str | None = None, named_by: str = "the call", action: str
+    ) -> Iterator[bytes]:
         """Yield the content behind ``url`` from byte ``offset`` on, in chunks as they come.
 
         Args:
-            url: usually pre-signed, and then sent without a credential to any https host.
+            url: usually pre-signed, and then sent without a credential to the service or its storage.
             offset: bytes to leave out at the beginning; a server that ignores ranges is cut here.
             audience: see :meth:`send`.
+            named_by: see :meth:`send`.
             action: see :meth:`send`.
 
         Raises:
@@ -162,6 +177,7 @@ class Session:
         # An empty blob answers a range with 416, and 200 when there is none (Azure Storage, recorded).
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         request = HttpRequest("GET", self._absolute(url, None), headers={"Accept-Encoding": "identity", **wanted})
+        self._check(request.url, audience, named_by, action)
         http = self._run(request, audience, action, stream=True).http_response
         try:
             if http.status_code == 416:
@@ -175,9 +191,11 @@ class Session:
         finally:
             http.close()
 
-    def get_bytes(self, url: str, offset: int = 0, *, audience: str | None = None, action: str) -> bytes:
+    def get_bytes(
+        self, url: str, offset: int = 0, *, audience: str | None = None, named_by: str = "the call", action: str
+    ) -> bytes:
         """Return the content behind ``url`` from byte ``offset`` on; see :meth:`stream_bytes`."""
-        return b"".join(self.stream_bytes(url, offset, audience=audience, action=action))
+        return b"".join(self.stream_bytes(url, offset, audience=audience, named_by=named_by, action=action))
 
     def close(self) -> None:
         """Close the transport and its connections; twice is fine."""
@@ -203,6 +221,13 @@ class Session:
             return address
         return f"{address}{'&' if '?' in address else '?'}{urlencode(given, quote_via=quote, safe='$:')}"
 
+    def _check(self, url: str, audience: str | None, named_by: str, action: str) -> None:
+        with _told(action):
+            if audience is None:
+                self._hosts.check_signed(url, named_by)
+            else:
+                self._hosts.check(url, named_by, audience)
+
     def _run(
         self,
         request: HttpRequest,
@@ -213,10 +238,6 @@ class Session:
         repeat: bool = False,
         deadline: Deadline | None = None,
     ) -> PipelineResponse[HttpRequest, HttpResponse]:
-        try:
-            check_url(request.url) if audience is None else self._hosts.check(request.url)
-        except TransportError as refusal:
-            raise TransportError(f"Could not {action}. {refusal}") from refusal
         try:
             return self._open(action).run(
                 request,
@@ -237,6 +258,7 @@ class Session:
             if self._closed:
                 raise TransportError(f"Could not {action}: the client is closed. Make a new one.")
             if self._pipeline is None:
+                blot_signatures()
                 self._transport = self._transport or _requests_transport(own_machine=self.is_local)
                 self._transport.open()
                 self._pipeline = Pipeline(self._transport, self._policies())
@@ -256,12 +278,22 @@ class Session:
         if http.status_code in expected:
             return
         if 300 <= http.status_code < 400:
-            target = urlsplit(urljoin(http.request.url, http.headers.get("Location", ""))).hostname
+            target = urljoin(http.request.url, http.headers.get("Location", ""))
+            self._check(target, "management", f"a redirect ({http.status_code})", action)
             raise TransportError(
-                f"Could not {action}: the service answered with a redirect to '{target}', which is not followed. "
-                f"Check the address of the service; a proxy or a sign-in page may be in between."
+                f"Could not {action}: the service answered with a redirect to '{urlsplit(target).hostname}', which is "
+                f"not followed. Check the address of the service; a proxy or a sign-in page may be in between."
             )
         raise from_response(http.status_code, http.headers, body, action=action)
+
+
+@contextmanager
+def _told(action: str) -> Iterator[None]:
+    """Say what could not be done when a host is refused."""
+    try:
+        yield
+    except ForeignHostError as refusal:
+        raise ForeignHostError(f"Could not {action}. {refusal}", host=refusal.host) from refusal
 
 
 def _requests_transport(*, own_machine: bool) -> HttpTransport[HttpRequest, HttpResponse]:

@@ -15,7 +15,7 @@ from azure_batch_endpoints._storage.environments import (
 )
 from azure_batch_endpoints._storage.models import model_source, register_model, source_id
 from azure_batch_endpoints._storage.upload import Progress
-from azure_batch_endpoints._storage.versions import asset_params, latest
+from azure_batch_endpoints._storage.versions import asset_params, asset_word, latest
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.inputs import Input
@@ -23,6 +23,7 @@ from azure_batch_endpoints.specs import DeploymentSpec
 
 __all__ = [
     "asset_params",
+    "asset_word",
     "latest",
     "register_dataset",
     "register_environment",

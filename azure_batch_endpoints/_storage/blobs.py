@@ -292,6 +292,7 @@ class Container:
             credential=self._secret(),
             transport=transport,
             retry_policy=retry,
+            permit_redirects=False,  # key or signature would go along
             max_single_put_size=BLOCK,
             max_block_size=BLOCK,
             max_single_get_size=BLOCK,

@@ -1,17 +1,18 @@
-"""Code of deployments: found by its content, else uploaded to a container of its own and registered."""
+"""Code of deployments: found by its content, else uploaded (to a container of its own, since 2023) and registered."""
 
 from __future__ import annotations
 
 import uuid
 from os import PathLike, fspath
 from typing import TypeAlias
+from urllib.parse import quote
 
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._storage.hashing import CODE_HASH_VERSION, LocalTree, scan
-from azure_batch_endpoints._storage.upload import Destination, Progress, upload
-from azure_batch_endpoints._storage.versions import put_version, referred_id, send_asset
-from azure_batch_endpoints._wire import convert
+from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
+from azure_batch_endpoints._storage.versions import anonymous_name, put_version, referred_id, send_asset
+from azure_batch_endpoints._wire import convert, versions
 from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.errors import LocalPathError, ServiceError
@@ -42,6 +43,8 @@ def register_code(workspace: Workspace, code: CodeSource, progress: Progress | N
     """Return the id of code that was looked at; what is no reference and not known is uploaded and registered."""
     if isinstance(code, str):
         return referred_id(workspace, "codes", code)
+    if versions.is_2021(workspace.api_version):
+        return _register_2021(workspace, code, progress)
     digest = code.code_hash()
     name = str(uuid.uuid4())  # the service looks by hash under any name (public recordings of the service)
     known = send_asset(
@@ -56,6 +59,15 @@ def register_code(workspace: Workspace, code: CodeSource, progress: Progress | N
         return str(found[0]["id"])
     uri = _upload_code(workspace, code, name, progress)
     body = convert.code_body(uri, digest)
+    return str(put_version(workspace, "codes", name, "1", body, action=f"register the code '{code.path}'").id)
+
+
+def _register_2021(workspace: Workspace, code: LocalTree, progress: Progress | None) -> str:
+    """Code of 2021: in the default datastore beside models and data, under a name made of its content."""
+    folder = upload_folder(code)
+    name, container = anonymous_name(f"{folder}/{code.name}"), workspace.container()
+    path = upload(code, Destination(container, folder, name, "1"), progress)
+    body = {"properties": {"codeUri": f"{container.url}/{quote(path)}", "isAnonymous": True}}
     return str(put_version(workspace, "codes", name, "1", body, action=f"register the code '{code.path}'").id)
 
 

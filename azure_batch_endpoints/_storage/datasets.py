@@ -64,7 +64,7 @@ def _version(workspace: Workspace, spec: DatasetSpec) -> str:
 
 
 def _tree(spec: DatasetSpec) -> LocalTree:
-    tree = scan(spec.path, role=f"Data set '{spec.name}': path")
+    tree = scan(spec.path, role=f"Data set '{spec.name}'{spec.named_in('path')}: path")
     if spec.type is not None and spec.type != _kind(tree):
         is_a = "folder" if tree.is_folder else "file"
         raise LocalPathError(

@@ -14,12 +14,11 @@ from azure_batch_endpoints._storage.hashing import scan
 from azure_batch_endpoints._storage.versions import next_version, put_version, referred_id
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._wire.models import AssetBody
+from azure_batch_endpoints._wire.readback import ANONYMOUS_ENVIRONMENT
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError
 from azure_batch_endpoints.specs import EnvironmentSpec
 
-ANONYMOUS = "CliV2AnonymousEnvironment"
-"""Name under which the official client keeps environments that are only part of a deployment (public recordings)."""
 BASE_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 """Image for a conda file that comes without one; the service takes no environment without an image."""
 _CONDA_KEYS = {"dependencies", "channels", "prefix"}
@@ -92,7 +91,7 @@ def register_environment(workspace: Workspace, spec: EnvironmentSpec) -> AssetBo
 
 
 def _register(workspace: Workspace, environment: Described, version: str) -> AssetBody:
-    name = environment.spec.name or ANONYMOUS
+    name = environment.spec.name or ANONYMOUS_ENVIRONMENT
     shown = f"{name}:{version}" if environment.spec.name else "of the deployment"
     body = convert.environment_body(environment.spec, environment.conda, anonymous=environment.spec.name is None)
     return put_version(workspace, "environments", name, version, body, action=f"register environment '{shown}'")
@@ -111,7 +110,8 @@ def _conda_text(spec: EnvironmentSpec) -> str | None:
     if conda is None:
         return None
     if isinstance(conda, str | PathLike):
-        _require_file(Path(fspath(conda)), "Conda file")
+        named = spec.named_in("conda_file")
+        _require_file(Path(fspath(conda)), f"Environment{named}: conda file" if named else "Conda file")
         _documents.read(conda)
         return Path(conda).read_text(encoding="utf-8-sig")
     return convert.conda_text(conda)

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azure_batch_endpoints._loopback import leads_here
-from azure_batch_endpoints.errors import LocalPathError, ServiceError, TransportError, from_response, redact
+from azure_batch_endpoints.errors import (
+    BatchEndpointsError,
+    LocalPathError,
+    ServiceError,
+    TransportError,
+    from_response,
+    redact,
+)
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError
@@ -49,7 +56,9 @@ def translated(host: str, action: str, *, secret_url: bool) -> Iterator[None]:
         )
     except AzureError as error:
         raise _silent(error, host, action) from _cause(error, secret_url=secret_url)
-    except DeserializationError as error:  # no AzureError: a web server that answered with a page of its own
+    except (DeserializationError, ValueError) as error:  # no AzureError: a web server answered with a page of its own
+        if isinstance(error, BatchEndpointsError):
+            raise
         raise TransportError(
             f"Could not {action}: '{host}' does not answer as a storage account. Check the address."
         ) from _cause(error, secret_url=secret_url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def scan(path: str | os.PathLike[str], *, role: str = "Input") -> LocalTree:
     walk = _Walk(os.fspath(path), role)
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..", resolve loses a link's own name)
     if walk.is_folder():
-        entries = tuple(walk.folder(given.resolve(), "", ()))
+        entries = tuple(walk.folder(given.resolve()))
         if not any(file for _, file in entries):
             raise walk.refuse("is an empty folder.", "Put files into it, or name another folder.")
         return LocalTree(given, absolute.name or "root", is_folder=True, entries=entries)
@@ -154,8 +154,24 @@ class _Walk:
             raise self.refuse("is a file, not a folder.", f"Write '{self._given.rstrip('/' + os.sep)}'.")
         return folder
 
-    def folder(self, real: Path, below: str, above: Sequence[Path]) -> Iterator[tuple[str, LocalFile | None]]:
+    def folder(self, folder: Path) -> Iterator[tuple[str, LocalFile | None]]:
         """Yield what is in a folder, sorted by lower-case name, each folder before its content."""
+        begun = [self._listed(folder, "", ())]  # a stack of our own: folders can be deeper than Python recurses
+        while begun:
+            entry = next(begun[-1], None)
+            if entry is None:
+                begun.pop()
+                continue
+            path, name, above = entry
+            self._check_name(name)
+            real = self._inside(path, name) if path.is_symlink() else path
+            if real.is_dir():
+                yield path.name, None
+                begun.append(self._listed(real, name, above))
+            else:
+                yield path.name, self.file(real, name)
+
+    def _listed(self, real: Path, below: str, above: tuple[Path, ...]) -> Iterator[tuple[Path, str, tuple[Path, ...]]]:
         if real in above:
             raise self.refuse(f"holds the link '{below}', which leads in a circle.", "Remove it.")
         try:
@@ -165,16 +181,7 @@ class _Walk:
         for entry in found:
             name = f"{below}/{entry.name}" if below else entry.name
             if not self._ignored.matches(name):
-                yield from self._entry(Path(entry.path), entry.name, name, (*above, real))
-
-    def _entry(self, path: Path, bare: str, name: str, above: Sequence[Path]) -> Iterator[tuple[str, LocalFile | None]]:
-        self._check_name(name)
-        real = self._inside(path, name) if path.is_symlink() else path
-        if real.is_dir():
-            yield bare, None
-            yield from self.folder(real, name, above)
-        else:
-            yield bare, self.file(real, name)
+                yield Path(entry.path), name, (*above, real)
 
     def file(self, real: Path, name: str) -> LocalFile:
         """Return one file's description."""

@@ -46,7 +46,9 @@ def model_source(model: ModelLike) -> ModelSource:
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name="", path=os.fspath(model))
     if isinstance(spec.path, str) and is_reference(spec.path):
         return ModelSource(spec, spec.path)
-    return ModelSource(spec, scan(spec.path, role=f"Model '{spec.name}': path" if spec.name else "Model"))
+    return ModelSource(
+        spec, scan(spec.path, role=f"Model '{spec.name}'{spec.named_in('path')}: path" if spec.name else "Model")
+    )
 
 
 def source_id(workspace: Workspace, model: ModelSource, progress: Progress | None) -> str:

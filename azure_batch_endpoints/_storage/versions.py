@@ -6,24 +6,24 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from azure_batch_endpoints._wire import routes
+from azure_batch_endpoints._wire import bodies_2021, versions
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.routes import AssetKind
-from azure_batch_endpoints._wire.uris import AssetName, asset_name
+from azure_batch_endpoints._wire.uris import AssetName, asset_name, named_workspace
 from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, NotFoundError
 
 NOUNS: Mapping[str, str] = {"models": "model", "environments": "environment", "data": "data set", "codes": "code"}
-_OLDEST = "2023-04-01"
 
 
 def asset_params(workspace: Workspace) -> dict[str, str]:
-    """Return the query of every request about assets.
+    """Return the query of every request about assets."""
+    return {"api-version": versions.of_assets(workspace.api_version)}
 
-    Older api-versions than 2023-04-01 have neither data assets nor the look-up and upload of code, so they are not
-    used here even when the client works with one.
-    """
-    return {"api-version": workspace.api_version if workspace.api_version >= _OLDEST else routes.API_VERSION}
+
+def asset_word(workspace: Workspace, kind: AssetKind) -> AssetKind:
+    """Return the word of a kind in paths: data assets were ``datasets`` in 2021."""
+    return versions.kind_of_data(workspace.api_version) if kind == "data" else kind
 
 
 def send_asset(
@@ -45,8 +45,9 @@ def put_version(
     workspace: Workspace, kind: AssetKind, name: str, version: str, body: Mapping[str, Any], *, action: str
 ) -> AssetBody:
     """Register a version and return what the service made of it."""
-    url = workspace.path.asset(kind, name, version)
-    made = understood(AssetBody.read, send_asset(workspace, "PUT", url, json=body, action=action))
+    url = workspace.path.asset(asset_word(workspace, kind), name, version)
+    sent = bodies_2021.asset(body) if versions.is_2021(workspace.api_version) else body
+    made = understood(AssetBody.read, send_asset(workspace, "PUT", url, json=sent, action=action))
     return made if made.id else made.model_copy(update={"id": url})
 
 
@@ -59,7 +60,8 @@ def latest(workspace: Workspace, kind: AssetKind, name: str) -> AssetBody:
     noun = NOUNS.get(kind, kind)
     action = f"find the latest version of {noun} '{name}'"
     params: dict[str, str | int | bool | None] = {"$orderBy": "createdtime desc", "$top": 1}
-    answer = send_asset(workspace, "GET", workspace.path.asset_versions(kind, name), params=params, action=action)
+    url = workspace.path.asset_versions(asset_word(workspace, kind), name)
+    answer = send_asset(workspace, "GET", url, params=params, action=action)
     found = answer.get("value") or []
     if not found:
         raise NotFoundError(
@@ -71,7 +73,7 @@ def latest(workspace: Workspace, kind: AssetKind, name: str) -> AssetBody:
 def next_version(workspace: Workspace, kind: AssetKind, name: str) -> str:
     """Return the number the next version of an asset takes; ``1`` for a new one. 1 request."""
     action = f"find the next version of {NOUNS.get(kind, kind)} '{name}'"
-    url = workspace.path.asset_versions(kind, name).removesuffix("/versions")
+    url = workspace.path.asset_versions(asset_word(workspace, kind), name).removesuffix("/versions")
     try:
         answer = send_asset(workspace, "GET", url, action=action)
     except NotFoundError:
@@ -100,20 +102,29 @@ def referred_id(workspace: Workspace, kind: AssetKind, reference: str) -> str:
         raise InvalidInputError(
             f"'{reference}' does not name a {noun}. Write azureml:<name>:<version>, azureml:<name>@latest or its id."
         )
-    if bare.startswith("/") and named.version is not None:
-        return bare
+    if (bare.startswith("/") and named.version is not None) or _is_elsewhere(workspace, bare):
+        return bare  # of another workspace: the service knows whether it may be used
     return _version_id(workspace, kind, reference, named)
 
 
+def _is_elsewhere(workspace: Workspace, reference: str) -> bool:
+    named, here = named_workspace(reference), workspace.path
+    if named is None or named.subscription is None:
+        return False
+    ids = (here.subscription_id, here.resource_group, here.name)
+    return [one.lower() for one in (named.subscription, named.group or "", named.name)] != [one.lower() for one in ids]
+
+
 def _version_id(workspace: Workspace, kind: AssetKind, reference: str, named: AssetName) -> str:
+    word = asset_word(workspace, kind)
     if named.version is not None:
-        return workspace.path.asset(kind, named.name, named.version)
+        return workspace.path.asset(word, named.name, named.version)
     if named.label != "latest":
         raise InvalidInputError(
             f"'{reference}' has the label '{named.label}'; only 'latest' is understood. Name a version instead."
         )
     found = latest(workspace, kind, named.name)
-    return found.id or workspace.path.asset(kind, named.name, str(found.name))
+    return found.id or workspace.path.asset(word, named.name, str(found.name))
 
 
 def anonymous_name(content: str) -> str:

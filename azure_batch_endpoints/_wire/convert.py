@@ -1,6 +1,7 @@
-"""Specs and inputs to bodies, and bodies to specs. Nothing else converts; every request body is built here.
+"""Specs and inputs to bodies, and a body's settings to specs. Every request body is built here.
 
-Used by the client to send and by the local service to read; both run on the same pairs in ``tests/contract``.
+Used by the client to send and by the local service to read; both run on the same pairs in ``tests/contract``. What the
+client makes of the service's answers is in ``readback``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure_batch_endpoints._wire import models, scalars, uris
+from azure_batch_endpoints._wire import bodies_2021, models, scalars, versions
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.inputs import Input
 from azure_batch_endpoints.specs import (
@@ -76,8 +77,9 @@ def _present(**values: object) -> JsonBody:
 
 
 def endpoint_body(spec: EndpointSpec, location: str, *, properties: Mapping[str, str] | None = None) -> JsonBody:
-    """Return the body that creates or replaces an endpoint."""
-    inner = _present(authMode="aadToken", description=spec.description, properties=dict(properties or {}))
+    """Return the body that creates or replaces an endpoint; ``properties`` are those that the service has put there."""
+    kept = {**(properties or {}), **spec.properties}
+    inner = _present(authMode="aadToken", description=spec.description, properties=kept)
     if spec.default_deployment is not None:
         inner["defaults"] = {"deploymentName": spec.default_deployment}
     return {"location": location, "tags": dict(spec.tags), "properties": inner}
@@ -92,7 +94,7 @@ def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: st
         compute=assets.compute_id,
         resources={"instanceCount": spec.settings.instance_count, "properties": {}},
         **settings_body(spec.settings),
-        properties={},
+        properties=dict(spec.properties),
     )
     if assets.code_id is not None:
         inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": spec.scoring_script}
@@ -104,7 +106,7 @@ def settings_body(settings: RunSettings) -> JsonBody:
     return {
         "miniBatchSize": settings.mini_batch_size,
         "maxConcurrencyPerInstance": settings.max_concurrency_per_instance,
-        "outputAction": _OUTPUT_ACTION[settings.output_action],
+        "outputAction": _OUTPUT_ACTION.get(settings.output_action, settings.output_action),
         "outputFileName": settings.output_file_name,
         "errorThreshold": settings.error_threshold,
         "loggingLevel": settings.logging_level,
@@ -129,7 +131,7 @@ def settings_from(properties: models.DeploymentProperties) -> RunSettings:
         max_concurrency_per_instance=properties.max_concurrency_per_instance,
         instance_count=properties.resources.instance_count if properties.resources else None,
         error_threshold=properties.error_threshold,
-        output_action=_snake(properties.output_action),
+        output_action=properties.output_action,
         output_file_name=properties.output_file_name,
         logging_level=properties.logging_level,
         environment_variables=properties.environment_variables,
@@ -158,7 +160,7 @@ def job_settings_from(job: models.BatchJobProperties, base: RunSettings) -> RunS
     over = _present(
         mini_batch_size=job.mini_batch_size,
         max_concurrency_per_instance=job.max_concurrency_per_instance,
-        instance_count=job.compute.instance_count if job.compute else None,
+        instance_count=_instances(job),
         error_threshold=job.error_threshold,
         output_file_name=job.output_file_name,
         logging_level=job.logging_level,
@@ -167,38 +169,16 @@ def job_settings_from(job: models.BatchJobProperties, base: RunSettings) -> RunS
     return RunSettings(**{name: over.get(name, getattr(base, name)) for name in RunSettings.model_fields})
 
 
-def endpoint_spec(body: models.EndpointBody) -> EndpointSpec:
-    """Return what an endpoint is, as the spec that would make it again."""
-    properties = body.properties
-    # Not checked again: the service allows names that this package would not give.
-    return EndpointSpec.model_construct(
-        name=body.name or "",
-        description=properties.description,
-        tags=body.tags or {},
-        default_deployment=(properties.defaults.deployment_name if properties.defaults else None) or None,
-    )
-
-
-def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
-    """Return what a deployment is, as the spec that would make it again (assets as ids)."""
-    properties = body.properties
-    code = properties.code_configuration
-    return DeploymentSpec.model_construct(
-        name=body.name or "",
-        model=(properties.model.asset_id if properties.model else None) or "",
-        code=code.code_id if code else None,
-        scoring_script=code.scoring_script if code else None,
-        environment=properties.environment_id,
-        compute=properties.compute or "",
-        settings=settings_from(properties),
-        description=properties.description,
-        tags=body.tags or {},
-    )
+def _instances(job: models.BatchJobProperties) -> int | None:
+    """Return the nodes a job asks for: ``compute`` says so, or ``resources`` as a deployment does."""
+    if job.compute is not None and job.compute.instance_count is not None:
+        return job.compute.instance_count
+    return job.resources.instance_count if job.resources else None
 
 
 def model_body(spec: ModelSpec, uri: str, model_type: str, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers a model version."""
-    return _asset(spec.description, spec.tags, {"modelType": model_type, "modelUri": uri}, anonymous=anonymous)
+    return _asset(spec, {"modelType": model_type, "modelUri": uri}, anonymous=anonymous)
 
 
 def code_body(uri: str, sha256: str) -> JsonBody:
@@ -209,31 +189,38 @@ def code_body(uri: str, sha256: str) -> JsonBody:
 
 def environment_body(spec: EnvironmentSpec, conda: str | None, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers an environment version; ``conda`` is the text of its conda file."""
-    return _asset(spec.description, spec.tags, _present(image=spec.image, condaFile=conda), anonymous=anonymous)
+    return _asset(spec, _present(image=spec.image, condaFile=conda), anonymous=anonymous)
 
 
 def data_body(spec: DatasetSpec, uri: str, data_type: str, *, anonymous: bool = False) -> JsonBody:
     """Return the body that registers a data set version."""
-    return _asset(spec.description, spec.tags, {"dataType": data_type, "dataUri": uri}, anonymous=anonymous)
+    return _asset(spec, {"dataType": data_type, "dataUri": uri}, anonymous=anonymous)
 
 
-def _asset(description: str | None, tags: Mapping[str, str], own: JsonBody, *, anonymous: bool) -> JsonBody:
-    common = {"isAnonymous": anonymous, "isArchived": False, "tags": dict(tags), "properties": {}}
-    return {"properties": {**_present(description=description), **common, **own}}
+def _asset(spec: ModelSpec | EnvironmentSpec | DatasetSpec, own: JsonBody, *, anonymous: bool) -> JsonBody:
+    kept = {"tags": dict(spec.tags), "properties": dict(spec.properties)}
+    common = {"isAnonymous": anonymous, "isArchived": False, **kept}
+    return {"properties": {**_present(description=spec.description), **common, **own}}
 
 
 def compute_body(spec: ComputeSpec, location: str) -> JsonBody:
-    """Return the body that creates or changes a compute."""
+    """Return the body that creates or changes a compute, in ``location`` unless it names its own."""
     scale = {
         "minNodeCount": spec.min_instances,
         "maxNodeCount": spec.max_instances,
         "nodeIdleTimeBeforeScaleDown": scalars.duration_to_wire(spec.idle_time_before_scale_down),
     }
-    inner = {"osType": "Linux", "vmSize": spec.size, "vmPriority": _PRIORITY[spec.tier], "scaleSettings": scale}
+    inner = {
+        "osType": "Linux",
+        "vmSize": spec.size,
+        "vmPriority": _PRIORITY.get(spec.tier, spec.tier),
+        "scaleSettings": scale,
+    }
     if spec.address is not None:
         inner["address"] = spec.address
-    properties = _present(computeType=COMPUTE_TYPES[spec.type], description=spec.description, properties=inner)
-    return {"location": location, "tags": dict(spec.tags), "properties": properties}
+    kind = COMPUTE_TYPES.get(spec.type, spec.type)
+    properties = _present(computeType=kind, description=spec.description, properties=inner)
+    return {"location": spec.location or location, "tags": dict(spec.tags), "properties": properties}
 
 
 def compute_spec(name: str, properties: models.ComputeProperties) -> ComputeSpec:
@@ -280,7 +267,7 @@ def job_body(inputs: Mapping[str, Input], overrides: JobOverrides, *, api_versio
         retrySettings=retry_body(overrides.retry_settings) if overrides.retry_settings else None,
         **{_camel(name): value for name, value in settings.items()},
     )
-    old = api_version < "2022-05-01"
+    old = versions.is_2021(api_version)
     data = _job_data_2021(inputs, overrides, datastores) if old else _job_data(inputs, overrides)
     return {"properties": {**data, **inner}}
 
@@ -310,16 +297,13 @@ def _job_data_2021(inputs: Mapping[str, Input], overrides: JobOverrides, datasto
             f"The api-version 2021-10-01 takes exactly one input, not {len(inputs)}. Use a later api_version."
         )
     (one,) = inputs.values()
-    if one.kind == "dataset":
-        dataset = {"dataInputType": "DatasetId", "datasetId": one.value}
-    else:
-        dataset = {"dataInputType": "DataUrl", "path": one.value}
-    data = _present(dataset=dataset, outputFileName=overrides.output_file_name)
-    if overrides.output_uri is not None:
-        place = uris.storage_place(overrides.output_uri)
-        store, path = (place.datastore, place.path) if place else (None, "")
-        data["outputDataset"] = {"datastoreId": f"{datastores}/{store}", "path": path.strip("/")}
-    return data
+    return bodies_2021.job_data(
+        dataset_id=one.value if one.kind == "dataset" else None,
+        url=one.value,
+        output_uri=overrides.output_uri,
+        file_name=overrides.output_file_name,
+        datastores=datastores,
+    )
 
 
 def conda_text(conda: Mapping[str, Any]) -> str:
@@ -330,10 +314,3 @@ def conda_text(conda: Mapping[str, Any]) -> str:
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)
-
-
-def _snake(word: str | None) -> str | None:
-    """``AppendRow`` and ``append_row`` both give ``append_row``."""
-    if word is None or "_" in word:
-        return word
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in word).lstrip("_")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from azure_batch_endpoints._wire import models, routes, scalars
 from azure_batch_endpoints.states import JobStatus
@@ -50,7 +51,7 @@ def job_view(raw: object) -> JobView:
     owner = _OWNER.search(job.id or "") or _SUBMISSION.match(inside.description or "")
     parameters = _object(kept.get("azureml.parameters")) or {}
     return JobView(
-        name=job.name or "",
+        name=job.name or unquote((job.id or "").rpartition("/")[2]),
         status=JobStatus(inside.status),
         endpoint=owner["endpoint"] if owner else inside.experiment_name or "",
         deployment=tags.get(_DEPLOYMENT_TAG) or (owner["deployment"] if owner else None),
@@ -95,5 +96,9 @@ def _output(outputs: object) -> str | None:
     uri = score.get("uri") if isinstance(score, dict) else None
     if not isinstance(score, dict) or not uri:
         return None
-    is_file = str(score.get("jobOutputType", "")).replace("_", "").lower() == "urifile"
-    return str(uri).rsplit("/", 1)[0] + "/" if is_file else str(uri)
+    return folder_of(str(uri), str(score.get("jobOutputType", "")))
+
+
+def folder_of(uri: str, kind: str) -> str:
+    """Return the folder of an output: that of the file where the output is one (``UriFile``, ``uri_file``)."""
+    return uri.rsplit("/", 1)[0] + "/" if kind.replace("_", "").lower() == "urifile" else uri

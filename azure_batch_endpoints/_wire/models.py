@@ -1,61 +1,13 @@
 """The bodies of the REST protocol as frozen values, with their camelCase names.
 
-Reading is lenient as the real service and its clients are: keys in any case, numbers as text, unknown keys kept.
-Writing leaves out what was not set. Conversions from and to specs are in ``convert``.
+How they are read and written is in ``body``, conversions to and from specs are in ``convert`` and ``readback``.
 """
 
-import json
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
-from typing_extensions import Self
+from pydantic import Field
 
-
-def _texts(value: object) -> object:
-    """A map of texts with what the service puts into it beside texts: null is left out, truth values are written."""
-    if not isinstance(value, dict):
-        return value
-    return {key: one if isinstance(one, str) else json.dumps(one) for key, one in value.items() if one is not None}
-
-
-TextMap: TypeAlias = Annotated[dict[str, str], BeforeValidator(_texts)]
-
-
-class Body(BaseModel):
-    """Base of all bodies."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="allow",
-        frozen=True,
-        coerce_numbers_to_str=True,
-        defer_build=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _any_case(cls, data: object) -> object:
-        """Official samples write ``InputData`` and ``Path`` where the SDK writes ``inputData`` and ``path``."""
-        if not isinstance(data, dict):
-            return data
-        known = {(f.alias or name).lower(): f.alias or name for name, f in cls.model_fields.items()}
-        by_name = {name: f.alias or name for name, f in cls.model_fields.items()}
-        return {by_name.get(k, known.get(str(k).lower(), k)): v for k, v in data.items()}
-
-    @classmethod
-    def read(cls, data: object) -> Self:
-        """Read a decoded JSON body.
-
-        Raises:
-            pydantic.ValidationError: it has not the shape of this body.
-        """
-        return cls.model_validate(data)
-
-    def body(self) -> dict[str, Any]:
-        """Return the JSON to send: wire names, without what was never set."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+from azure_batch_endpoints._wire.body import Body, TextMap
 
 
 class SystemData(Body):
@@ -110,10 +62,13 @@ class CodeConfiguration(Body):
 
 
 class AssetReference(Body):
-    """Model of a deployment."""
+    """Model of a deployment: an id; or, of api-version 2021-10-01, a path on a datastore or a job's output."""
 
     reference_type: str = "Id"
     asset_id: str | None = None
+    datastore_id: str | None = None
+    job_id: str | None = None
+    path: str | None = None
 
 
 class Resources(Body):
@@ -159,7 +114,10 @@ class DeploymentBody(Resource):
 
 
 class AssetProperties(Body):
-    """Of a version of a code, model, environment or data asset; each kind uses its own."""
+    """Of a version of a code, model, environment or data asset; each kind uses its own.
+
+    ``model_format`` and ``paths`` are those of api-version 2021-10-01.
+    """
 
     description: str | None = None
     tags: TextMap | None = None
@@ -168,6 +126,7 @@ class AssetProperties(Body):
     is_archived: bool | None = None
     code_uri: str | None = None
     model_type: str | None = None
+    model_format: str | None = None
     model_uri: str | None = None
     flavors: dict[str, Any] | None = None
     image: str | None = None
@@ -176,6 +135,7 @@ class AssetProperties(Body):
     environment_type: str | None = None
     data_type: str | None = None
     data_uri: str | None = None
+    paths: list[dict[str, Any]] | None = None
     latest_version: str | None = None
     next_version: str | None = None
 
@@ -299,6 +259,7 @@ class BatchJobProperties(Body):
     max_concurrency_per_instance: int | None = None
     retry_settings: Retry | None = None
     compute: JobCompute | None = None
+    resources: Resources | None = None
     status: str | None = None
     provisioning_state: str | None = None
     interaction_endpoints: dict[str, Any] | None = None
@@ -317,6 +278,7 @@ class JobProperties(Body):
     description: str | None = None
     status: str | None = None
     experiment_name: str | None = None
+    is_archived: bool | None = None
     job_type: str | None = None
     compute_id: str | None = None
     services: dict[str, Any] | None = None

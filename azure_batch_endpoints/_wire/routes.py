@@ -1,4 +1,4 @@
-"""Paths, api-versions, header names and audiences. Every path parameter is quoted here and never None."""
+"""Paths, api-versions and header names. Every path parameter is quoted here and never None."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ API_VERSION = "2024-10-01"
 """Management api-version unless the client names another; it has batch endpoints."""
 DATA_PLANE_VERSION = "2020-09-01-dataplanepreview"
 """Version of the job lists of an endpoint or deployment; the scoring URI itself takes none."""
+RUN_HISTORY_VERSION = "v1.0"
+DATA_VERSION = "1.5.0"
+"""Versions of the run history and of the data plane of data assets, as the official client names them (1.35.2)."""
 MANAGEMENT_FRONTEND = "/mferp/managementfrontend"
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 REPEATABILITY_HEADERS = ("repeatability-request-id", "repeatability_request-id")
 """The documented spelling, and the one the official client sends."""
-
-MANAGEMENT_SCOPE = "https://management.azure.com/.default"
-ML_SCOPE = "https://ml.azure.com/.default"
 
 PROGRESS_PROPERTY = "azure_batch_endpoints.progress"
 """Job property of the local service: ``JobProgress`` as JSON text."""
@@ -131,7 +131,11 @@ class WorkspacePath:
         """Return the run history's ``rundata`` route, below the ``api`` URL."""
         return f"/history/v1.0{self}/rundata"
 
-    def studio_url(self, job: str) -> str:
-        """Return the studio page of a job."""
+    def resolved_uris(self) -> str:
+        """Return the route that says where versions of data lie, below the ``api`` URL."""
+        return f"/data/v1.0{self}/dataversion/batchGetResolvedUris"
+
+    def studio_url(self, job: str, studio: str) -> str:
+        """Return the page of a job in the studio of a cloud."""
         lower = f"/subscriptions/{self.subscription_id}/resourcegroups/{self.resource_group}/workspaces/{self.name}"
-        return f"https://ml.azure.com/runs/{_segment(job)}?wsid={lower}"
+        return f"{studio}/runs/{_segment(job)}?wsid={lower}"

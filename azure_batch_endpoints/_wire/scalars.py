@@ -27,11 +27,11 @@ def duration_from_wire(value: str | float) -> float:
     except ValueError:
         pass
     try:
-        read: timedelta | None = Deserializer.deserialize_duration(value.upper())
-        if read is not None:
+        read: object = Deserializer.deserialize_duration(value.upper())
+        if isinstance(read, timedelta):
             return read.total_seconds()
-        raise ValueError("empty")
-    except (ValueError, AttributeError) as error:  # msrest's own errors are ValueErrors; months make no timedelta
+        raise ValueError("empty, or of months or years, which have no length in seconds")
+    except (ValueError, AttributeError) as error:  # msrest's own errors are ValueErrors
         raise ValueError(f"'{value}' is not a duration such as PT30S") from error
 
 

@@ -9,16 +9,19 @@ import click
 from click.exceptions import Exit
 
 from azure_batch_endpoints._version import __version__
-from azure_batch_endpoints.cli.asset import asset_groups
+from azure_batch_endpoints.cli import invoke as _invoke  # noqa: F401 (adds its verb to its noun)
+from azure_batch_endpoints.cli.asset import asset_groups, dataset_group
+from azure_batch_endpoints.cli.commands import Noun
 from azure_batch_endpoints.cli.compute import compute_group
 from azure_batch_endpoints.cli.deployment import deployment_group
 from azure_batch_endpoints.cli.endpoint import endpoint_group
 from azure_batch_endpoints.cli.job import job_group
 from azure_batch_endpoints.cli.local import local_group
+from azure_batch_endpoints.cli.place import datastore_group, workspace_group
 from azure_batch_endpoints.cli.workspace import FAILED
 
 
-class _App(click.Group):
+class _App(Noun):
     """Keeps click's exit code for a wrong command line, 2, apart from that of a failed job."""
 
     def make_context(self, *given: Any, **more: Any) -> click.Context:
@@ -49,13 +52,29 @@ class _App(click.Group):
 def app() -> None:
     """Azure Machine Learning batch endpoints, on this machine or in Azure.
 
-    Answers go to stdout, words and hints to stderr. Exit codes: 1 an error, 2 the job failed or was cancelled, 3 the
-    time to wait was over, 130 Ctrl-C.
+    The commands of 'az ml' are understood as they are written there: 'abe batch-endpoint create' is
+    'abe endpoint create'. Answers go to stdout, words and hints to stderr. Exit codes: 0 done, 1 an error, 2 the job
+    failed or was cancelled, 3 the time to wait was over, 130 Ctrl-C.
     """
 
 
-for _group in (endpoint_group, deployment_group, job_group, *asset_groups, compute_group, local_group):
+for _group in (
+    endpoint_group,
+    deployment_group,
+    job_group,
+    *asset_groups,
+    compute_group,
+    datastore_group,
+    workspace_group,
+    local_group,
+):
     app.add_command(_group)
+for _spelling, _group in (
+    ("batch-endpoint", endpoint_group),
+    ("batch-deployment", deployment_group),
+    ("data", dataset_group),
+):
+    app.add_command(_group, _spelling)
 
 
 def main() -> None:

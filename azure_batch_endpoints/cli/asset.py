@@ -1,18 +1,24 @@
-"""``abe model``, ``abe environment`` and ``abe dataset``: what is registered under a name and a version."""
+"""``abe model``, ``abe environment``, ``abe dataset`` (``abe data``): what is registered under a name and version."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
+from azure_batch_endpoints.cli import shapes
+from azure_batch_endpoints.cli.commands import Noun, description, given, limit, named, sets, tag
 from azure_batch_endpoints.cli.output import Output
-from azure_batch_endpoints.cli.workspace import named, verb
+from azure_batch_endpoints.cli.settings import spec_of
+from azure_batch_endpoints.cli.workspace import verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
+
+_Options: TypeAlias = "dict[tuple[str, ...], str]"
 
 
 @dataclass(frozen=True)
@@ -21,62 +27,72 @@ class _Kind:
     help: str
     collection: Callable[[BatchClient], Any]
     spec: type[Any]
-    options: dict[str, str]
+    options: _Options
 
 
-_COMMON = {"version": "Version; default: the next one.", "description": "Description."}
+_VERSION: _Options = {("--version", "-v"): "Version; default: the next one."}
+_PATH: _Options = {("--path", "-p"): "A file or folder here, or a URI."}
 _KINDS = (
     _Kind(
         "model",
         "Models: files or folders that deployments load.",
         attrgetter("models"),
         ModelSpec,
-        {"path": "A file or folder here, or a URI.", "type": "custom_model, mlflow_model or triton_model.", **_COMMON},
+        {**_PATH, ("--type", "-t"): "custom_model, mlflow_model or triton_model.", **_VERSION},
     ),
     _Kind(
         "environment",
         "Environments: where scoring scripts run.",
         attrgetter("environments"),
         EnvironmentSpec,
-        {"image": "Container image.", "conda_file": "Conda YAML.", **_COMMON},
+        {("--image", "-i"): "Container image.", ("--conda-file", "-c"): "Conda YAML.", **_VERSION},
     ),
     _Kind(
         "dataset",
         "Data sets: files or folders that jobs read.",
         attrgetter("datasets"),
         DatasetSpec,
-        {"path": "A file or folder here, or a URI.", "type": "uri_folder or uri_file.", **_COMMON},
+        {**_PATH, ("--type", "-t"): "uri_folder or uri_file.", **_VERSION},
     ),
 )
 
 
 def _group(kind: _Kind) -> click.Group:
-    group = click.Group(kind.noun, help=kind.help)
+    group = Noun(kind.noun, help=kind.help)
 
-    def create(client: BatchClient, out: Output, file: str | None, **given: Any) -> None:
-        values = {name: value for name, value in given.items() if value is not None}
-        spec = kind.spec(**values) if file is None else kind.spec.from_yaml(file, **values)
-        out.one(kind.collection(client).create(spec)._rows())
+    def create(client: BatchClient, out: Output, file: str | None, changes: tuple[str, ...], **options: Any) -> None:
+        spec = spec_of(kind.spec, file, changes, **given(options))
+        out.one(shapes.asset(kind.collection(client).create(spec)))
 
-    def show(client: BatchClient, out: Output, name: str, version: str | None) -> None:
+    def show(client: BatchClient, out: Output, name: str, version: str | None, label: str | None) -> None:
         bare, _, tail = name.removeprefix("azureml:").partition(":")
-        out.one(kind.collection(client).get(bare, version=version or tail or None)._rows())
+        bare, at, named_label = bare.partition("@")
+        _only_latest(label or (named_label if at else None))
+        out.one(shapes.asset(kind.collection(client).get(bare, version=version or tail or None)))
 
-    def list_(client: BatchClient, out: Output, name: str | None) -> None:
+    def list_(client: BatchClient, out: Output, name: str | None, limit: int | None) -> None:
         found = kind.collection(client).list(name)
-        out.many((one._rows() for one in found), ["name", "version", "description"])
+        out.many(islice((shapes.asset(one) for one in found), limit), ["name", "version", "description"])
 
     create.__doc__ = f"Register a version of a {kind.noun}; what is given beside the YAML wins."
-    show.__doc__ = f"Show a version of a {kind.noun}: NAME, or NAME:VERSION."
+    show.__doc__ = f"Show a version of a {kind.noun}: NAME, NAME:VERSION or NAME@latest."
     list_.__doc__ = f"List the versions of a {kind.noun}, or the newest of each."
     with_options: Any = click.option("--file", "-f", metavar="YAML", help="YAML that describes it.")(create)
-    for name, text in kind.options.items():
-        with_options = click.option(f"--{name.replace('_', '-')}", metavar=name.upper(), help=text)(with_options)
-    version = click.option("--version", metavar="VERSION", help="Version; default: the newest.")
-    verb(group, "create")(named(kind.noun, required=False)(with_options))
-    verb(group, "show")(named(kind.noun)(version(show)))
-    verb(group, "list")(named(kind.noun, required=False)(list_))
+    for names, text in kind.options.items():
+        metavar = names[0].strip("-").upper().replace("-", "_")
+        with_options = click.option(*names, metavar=metavar, help=text)(with_options)
+    version = click.option("--version", "-v", metavar="VERSION", help="Version; default: the newest.")
+    labelled = click.option("--label", "-l", metavar="LABEL", help="latest: the newest version, which is the default.")
+    verb(group, "create")(named(kind.noun, required=False)(description(tag(sets(with_options)))))
+    verb(group, "show")(named(kind.noun)(version(labelled(show))))
+    verb(group, "list")(named(kind.noun, required=False)(limit(list_)))
     return group
 
 
+def _only_latest(label: str | None) -> None:
+    if label not in (None, "latest"):
+        raise click.UsageError(f"There is no label '{label}'. Say latest, or name the version with --version.")
+
+
 asset_groups = tuple(_group(kind) for kind in _KINDS)
+dataset_group = asset_groups[-1]

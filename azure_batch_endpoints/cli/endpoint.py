@@ -1,31 +1,34 @@
-"""``abe endpoint``: create, look at and change endpoints, and send jobs to them."""
+"""``abe endpoint`` (``abe batch-endpoint``): create, look at and change endpoints. Sending jobs is in ``invoke``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import click
 
-from azure_batch_endpoints._spelling import suggestion
-from azure_batch_endpoints.cli.job import started, waiting
+from azure_batch_endpoints.cli import settings, shapes
+from azure_batch_endpoints.cli.commands import (
+    Noun,
+    confirmed,
+    description,
+    given,
+    limit,
+    named,
+    no_wait,
+    pairs,
+    sets,
+    tag,
+)
+from azure_batch_endpoints.cli.job import JOB_COLUMNS
 from azure_batch_endpoints.cli.output import Output
-from azure_batch_endpoints.cli.workspace import confirmed, named, tags, verb
+from azure_batch_endpoints.cli.workspace import verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.endpoints import BatchEndpoint
-from azure_batch_endpoints.errors import InvalidInputError
-from azure_batch_endpoints.inputs import InputLike, local_path
-from azure_batch_endpoints.specs import EndpointSpec, RetrySettings, RunSettings
-
-tag = click.option(
-    "--tag", "tags", multiple=True, callback=tags, metavar="NAME=VALUE", help="Tag; give it again for more."
-)
-description = click.option("--description", metavar="TEXT", help="Description.")
-_SETTINGS = frozenset(RunSettings.model_fields) - {"output_action", "environment_variables", "retry_settings"}
-_SETTABLE = _SETTINGS | {f"retry_settings.{name}" for name in RetrySettings.model_fields}
+from azure_batch_endpoints.specs import EndpointSpec
 
 
-@click.group("endpoint")
+@click.group("endpoint", cls=Noun)
 def endpoint_group() -> None:
     """Endpoints: stable names that jobs are sent to."""
 
@@ -35,12 +38,15 @@ def endpoint_group() -> None:
 @click.option("--file", "-f", metavar="YAML", help="Endpoint YAML; what is given beside it wins.")
 @description
 @tag
-def create(client: BatchClient, out: Output, file: str | None, **given: Any) -> None:
+@sets
+@no_wait
+def create(
+    client: BatchClient, out: Output, file: str | None, changes: tuple[str, ...], wait: bool, **options: Any
+) -> None:
     """Create an endpoint, or replace the settings of the one of that name."""
-    values = {name: value for name, value in given.items() if value is not None}
-    spec = EndpointSpec(**values) if file is None else EndpointSpec.from_yaml(file, **values)
-    endpoint = client.endpoints.create(spec)
-    out.one(endpoint._rows())
+    spec = settings.spec_of(EndpointSpec, file, changes, **given(options))
+    endpoint = client.endpoints.create(spec, wait=wait)
+    out.one(shapes.endpoint(endpoint))
     out.hint(f"abe deployment create --endpoint-name {endpoint.name} --file deployment.yml --set-default")
 
 
@@ -48,26 +54,52 @@ def create(client: BatchClient, out: Output, file: str | None, **given: Any) -> 
 @named("endpoint")
 def show(client: BatchClient, out: Output, name: str) -> None:
     """Show an endpoint."""
-    out.one(client.endpoints.get(name)._rows())
+    out.one(shapes.endpoint(client.endpoints.get(name)))
 
 
 @verb(endpoint_group, "list")
-def list_(client: BatchClient, out: Output) -> None:
+@limit
+def list_(client: BatchClient, out: Output, limit: int | None) -> None:
     """List the endpoints."""
-    endpoints = client.endpoints.list()
-    out.many((one._rows() for one in endpoints), ["name", "state", "default deployment", "description"])
+    found = (shapes.endpoint(one) for one in client.endpoints.list())
+    out.many(islice(found, limit), ["name", "state", "default deployment", "description"])
 
 
 @verb(endpoint_group)
-@named("endpoint")
+@named("endpoint", required=False)
+@click.option("--file", "-f", metavar="YAML", help="Endpoint YAML; what it does not say stays.")
+@click.option(
+    "--defaults", multiple=True, callback=pairs, metavar="deployment_name=NAME", help="Who scores when none is named."
+)
 @description
 @tag
-def update(client: BatchClient, out: Output, name: str, **given: Any) -> None:
-    """Change description or tags; what is not given stays."""
-    out.one(client.endpoints.get(name).update(**given)._rows())
+@sets
+@no_wait
+def update(
+    client: BatchClient,
+    out: Output,
+    name: str | None,
+    file: str | None,
+    changes: tuple[str, ...],
+    wait: bool,
+    defaults: dict[str, str] | None,
+    **options: Any,
+) -> None:
+    """Change description, tags or the default deployment; what is not given stays."""
+    both = (*changes, *(f"defaults.{key}={value}" for key, value in (defaults or {}).items()))
+    extra = given({"name": name, **options})
+    if name is None and file is None:
+        raise click.UsageError("Name the endpoint, as an argument or with --name, or give --file.")
+    endpoint = client.endpoints.get(name or settings.spec_of(EndpointSpec, file, both).name)
+    if file is None:
+        tags = {"tags": dict(endpoint.tags)} if any(one.startswith("tags.") for one in both) else {}
+        spec = settings.over(EndpointSpec, {"name": endpoint.name, **tags}, {**settings.read(both), **extra})
+    else:
+        spec = settings.spec_of(EndpointSpec, file, both, **extra)
+    out.one(shapes.endpoint(_changed(endpoint, spec, wait=wait)))
 
 
-@verb(endpoint_group)
+@verb(endpoint_group, own=True)
 @named("endpoint")
 @click.argument("deployment")
 def set_default(client: BatchClient, out: Output, name: str, deployment: str) -> None:
@@ -79,78 +111,31 @@ def set_default(client: BatchClient, out: Output, name: str, deployment: str) ->
 @verb(endpoint_group)
 @named("endpoint")
 @confirmed("Delete the endpoint with all its deployments? Jobs and results stay.")
-def delete(client: BatchClient, out: Output, name: str) -> None:
+@no_wait
+def delete(client: BatchClient, out: Output, name: str, wait: bool) -> None:
     """Delete an endpoint with all its deployments; jobs and results stay."""
-    client.endpoints.get(name).delete()
-    out.word(f"Endpoint '{name}' is deleted.")
+    client.endpoints.get(name).delete(wait=wait)
+    out.word(f"Endpoint '{name}' is {'deleted' if wait else 'being deleted'}.")
 
 
 @verb(endpoint_group)
 @named("endpoint")
-@click.option("--input", "anything", metavar="INPUT", help="A path here, a URI, or azureml:<name>:<version>.")
-@click.option("--input-path", metavar="folder:URI|file:URI", help="A folder or a file in storage.")
-@click.option("--input-dataset", metavar="azureml:NAME:VERSION", help="A registered data set.")
-@click.option("--input-local-path", metavar="PATH", help="A file or folder here; uploaded once by content.")
-@click.option("--output-path", "output", metavar="folder:URI", help="Folder of a datastore that takes the results.")
-@click.option("--deployment-name", "-d", "deployment", metavar="NAME", help="Who scores; default: the default one.")
-@click.option("--mini-batch-size", type=int, metavar="N", help="Files given to one run().")
-@click.option("--instance-count", "-c", type=int, metavar="N", help="Nodes.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"One of {', '.join(sorted(_SETTABLE))}.")
-@click.option("--job-name", metavar="NAME", help="Name of the job; one that exists gives that job.")
-@click.option("--experiment-name", metavar="NAME", help="Experiment; default: the endpoint's name.")
-@tag
-@waiting
-def invoke(
-    client: BatchClient,
-    out: Output,
-    name: str,
-    settings: tuple[str, ...],
-    wait: bool | None,
-    **given: Any,
-) -> None:
-    """Start a scoring job and print its name."""
-    chosen = _input(*(given.pop(key) for key in ("anything", "input_path", "input_dataset", "input_local_path")))
-    changed = read_settings(settings)
-    endpoint = client.endpoints.get(name)
-    if "retry_settings" in changed:
-        changed["retry_settings"] = _whole(changed["retry_settings"], endpoint, given["deployment"])
-    given = {key: value for key, value in given.items() if value is not None}
-    started(client, out, endpoint.invoke(chosen, **{**changed, **given}), wait=wait)
+@limit
+def list_jobs(client: BatchClient, out: Output, name: str, limit: int | None) -> None:
+    """List the jobs of an endpoint, newest first."""
+    found = client.endpoints.get(name).list_jobs()
+    out.many(islice((shapes.job(one) for one in found), limit), JOB_COLUMNS)
 
 
-def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read ``--set key=value`` pairs into keyword arguments of ``invoke``.
-
-    Raises:
-        InvalidInputError: a pair without ``=``, or a key that cannot be set for one job.
-        SpecError: a value that the setting cannot have.
-    """
-    nested: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInputError(f"--set {pair}: write --set {pair}=<value>.")
-        if key not in _SETTABLE:
-            raise InvalidInputError(f"--set {pair}: there is no '{key}'. {suggestion(key, set(_SETTABLE))}")
-        group, _, field = key.rpartition(".")
-        (nested.setdefault(group, {}) if group else nested)[field] = value
-    checked = RunSettings(**nested)
-    return {name: getattr(checked, name) for name in nested}
-
-
-def _whole(retry: RetrySettings, endpoint: BatchEndpoint, deployment: str | None) -> RetrySettings:
-    """Take from the deployment what was not given: a job's retry settings go out as a whole."""
-    scoring = deployment or endpoint.default_deployment_name
-    given: Mapping[str, Any] = {name: getattr(retry, name) for name in retry.model_fields_set}
-    if scoring is None or len(given) == len(RetrySettings.model_fields):
-        return retry
-    return endpoint.deployments.get(scoring).spec.settings.retry_settings.model_copy(update=given)
-
-
-def _input(anything: str | None, path: str | None, dataset: str | None, local: str | None) -> InputLike:
-    if dataset is not None and not dataset.startswith(("azureml:", "/")):
-        dataset = f"azureml:{dataset}"
-    found = [one for one in (anything, path, dataset, local) if one is not None]
-    if len(found) != 1:
-        raise click.UsageError("Give one of --input, --input-path, --input-dataset and --input-local-path.")
-    return found[0] if local is None else local_path(local)
+def _changed(endpoint: BatchEndpoint, spec: EndpointSpec, *, wait: bool) -> BatchEndpoint:
+    """Ask for what the spec says and nothing else; first for the default, which the service may refuse."""
+    said = spec.model_fields_set
+    if "default_deployment" in said and spec.default_deployment:
+        endpoint.set_default(spec.default_deployment, wait=wait or bool(said & {"description", "tags"}))
+        if not said & {"description", "tags"}:
+            return endpoint
+    return endpoint.update(
+        description=spec.description if "description" in said else None,
+        tags=spec.tags if "tags" in said else None,
+        wait=wait,
+    )

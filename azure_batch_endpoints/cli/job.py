@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from itertools import islice
 
 import click
 
+from azure_batch_endpoints import _runs
+from azure_batch_endpoints.cli import shapes
+from azure_batch_endpoints.cli.commands import Noun, limit, named
 from azure_batch_endpoints.cli.output import Output
-from azure_batch_endpoints.cli.workspace import ends_with_us, named, verb
+from azure_batch_endpoints.cli.workspace import ends_with_us, service_of, verb
 from azure_batch_endpoints.client import BatchClient
+from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.job import Job
 from azure_batch_endpoints.logs import LogEntry
 
@@ -16,22 +23,30 @@ timeout = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECON
 waiting = click.option(
     "--wait/--no-wait", default=None, help="Wait for the end; default: only if the service ends too."
 )
-limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many.")
+JOB_COLUMNS = ["name", "status", "endpoint", "deployment", "progress", "created"]
+OUTPUT = "score"
+"""Name of the one output of a batch job."""
 
 
-@click.group("job")
+@click.group("job", cls=Noun)
 def job_group() -> None:
     """Jobs: one run of a deployment over its inputs."""
 
 
 @verb(job_group)
 @named("job")
-def show(client: BatchClient, out: Output, name: str) -> None:
+@click.option("--web", is_flag=True, help="Open the job's page too, where there is a browser; else print its address.")
+def show(client: BatchClient, out: Output, name: str, web: bool) -> None:
     """Show a job."""
-    out.one(client.jobs.get(name)._rows())
+    job = client.jobs.get(name)
+    out.one(shapes.job(job))
+    if web:
+        open_page(job.studio_url, out)
 
 
 @verb(job_group, "list")
+@click.option("--parent-job-name", metavar="NAME", help="Only the scoring step of this job.")
+@click.option("--all-results", is_flag=True, expose_value=False, help="Accepted; all are listed anyway.")
 @click.option("--endpoint-name", "-e", metavar="NAME", help="Only jobs of this endpoint.")
 @click.option("--deployment-name", "-d", metavar="NAME", help="Only jobs of this deployment; needs --endpoint-name.")
 @click.option("--status", metavar="STATUS", help="Only jobs that stand so, e.g. Completed.")
@@ -45,14 +60,17 @@ def list_(
     status: str | None,
     tag: str | None,
     limit: int | None,
+    parent_job_name: str | None,
 ) -> None:
     """List jobs, newest first."""
+    if parent_job_name is not None:
+        out.many(_steps(client, parent_job_name), ["name", "display_name", "status"])
+        return
     found = client.jobs.list(endpoint=endpoint_name, deployment=deployment_name, status=status, tag=tag)
-    jobs = islice(found, limit)
-    out.many((job._rows() for job in jobs), ["name", "status", "endpoint", "deployment", "progress", "created"])
+    out.many((shapes.job(job) for job in islice(found, limit)), JOB_COLUMNS)
 
 
-@verb(job_group)
+@verb(job_group, own=True)
 @named("job")
 @timeout
 def stream(client: BatchClient, out: Output, name: str, timeout: float | None) -> None:
@@ -63,7 +81,7 @@ def stream(client: BatchClient, out: Output, name: str, timeout: float | None) -
     _ended(job, out)
 
 
-@verb(job_group)
+@verb(job_group, own=True)
 @named("job")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 def logs(client: BatchClient, out: Output, name: str, tail: int | None) -> None:
@@ -72,13 +90,13 @@ def logs(client: BatchClient, out: Output, name: str, tail: int | None) -> None:
         _print(entry, out)
 
 
-@verb(job_group)
+@verb(job_group, own=True)
 @named("job")
 @timeout
 def wait(client: BatchClient, out: Output, name: str, timeout: float | None) -> None:
     """Wait until a job has ended; exit code 2 when it failed or was cancelled, 3 when the time was over."""
     job = client.jobs.get(name).wait(timeout=timeout, progress=out.progress)
-    out.one(job._rows())
+    out.one(shapes.job(job))
     out.hint(f"abe job download {job.name} --dest .")
 
 
@@ -90,7 +108,7 @@ def cancel(client: BatchClient, out: Output, name: str) -> None:
     out.word(f"Job '{job.name}' is {job.status.value}.")
 
 
-@verb(job_group)
+@verb(job_group, own=True)
 @named("job")
 @click.option("--status", type=click.Choice(["succeeded", "failed", "pending"]), help="Only files that stand so.")
 @limit
@@ -101,7 +119,7 @@ def items(client: BatchClient, out: Output, name: str, status: str | None, limit
     out.many((list(vars(one).items()) for one in found), columns)
 
 
-@verb(job_group)
+@verb(job_group, own=True)
 @named("job")
 @waiting
 def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None) -> None:
@@ -111,13 +129,29 @@ def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None)
 
 @verb(job_group)
 @named("job")
+@click.option("--dest", metavar="FOLDER", help="Where to put them; default: here.")
 @click.option(
-    "--dest", "--download-path", "-p", default=".", metavar="FOLDER", help="Where to put them; default: here."
+    "--download-path", "-p", metavar="FOLDER", help="The same, but files that are there are replaced, as 'az ml' does."
 )
+@click.option("--output-name", metavar="NAME", help="Which output; there is one, 'score'.")
+@click.option("--all", is_flag=True, expose_value=False, help="Accepted; there is one output.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def download(client: BatchClient, out: Output, name: str, dest: str, overwrite: bool) -> None:
+def download(
+    client: BatchClient,
+    out: Output,
+    name: str,
+    dest: str | None,
+    download_path: str | None,
+    output_name: str | None,
+    overwrite: bool,
+) -> None:
     """Copy a job's results to this machine; prints the files."""
-    written = client.jobs.get(name).results.download(dest, overwrite=overwrite)
+    if dest is not None and download_path is not None:
+        raise click.UsageError("Give one of --dest and --download-path.")
+    if output_name not in (None, OUTPUT):
+        raise InvalidInputError(f"Job '{name}' has no output '{output_name}'. Its output is '{OUTPUT}'.")
+    folder = dest or download_path or "."
+    written = client.jobs.get(name).results.download(folder, overwrite=overwrite or download_path is not None)
     out.many(([("file", str(path)), ("bytes", path.stat().st_size)] for path in written), ["file", "bytes"])
 
 
@@ -126,7 +160,7 @@ def started(client: BatchClient, out: Output, job: Job, *, wait: bool | None) ->
 
     A local service that this command started ends with it, so then the command waits, unless told otherwise.
     """
-    out.name(job._rows())
+    out.name(shapes.job(job))
     short_lived = ends_with_us(client)
     if wait or (wait is None and short_lived):
         if wait is None:
@@ -138,6 +172,23 @@ def started(client: BatchClient, out: Output, job: Job, *, wait: bool | None) ->
         out.hint(f"abe job wait {job.name}")
     else:
         out.hint(f"abe job stream {job.name}")
+
+
+def _steps(client: BatchClient, name: str) -> list[list[tuple[str, object]]]:
+    job = client.jobs.get(name)
+    child = _runs.child_run(service_of(client), job.name)
+    if child is None:
+        return []
+    status = _runs.details(service_of(client), child).status
+    return [[("name", child), ("display_name", "batchscoring"), ("status", status), ("parent_job_name", job.name)]]
+
+
+def open_page(url: str, out: Output) -> None:
+    """Open a page where somebody sits before a browser with windows of its own; it never waits for it."""
+    out.word(f"The job's page: {url}")
+    windows = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if windows and sys.stderr.isatty():
+        webbrowser.open(url)
 
 
 def _print(entry: LogEntry, out: Output) -> None:

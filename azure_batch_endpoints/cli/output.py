@@ -1,4 +1,4 @@
-"""The one sink of the command line: data on stdout as table, JSON or bare names; words, hints and errors on stderr.
+"""The one sink of the command line: data on stdout in the form that was asked for; words, hints and errors on stderr.
 
 Knows nothing of the commands. Never colours what is not a terminal (click strips it).
 """
@@ -6,86 +6,149 @@ Knows nothing of the commands. Never colours what is not a terminal (click strip
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, is_dataclass
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from enum import Enum
-from itertools import chain, islice
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
+import jmespath
 
 from azure_batch_endpoints import _render
+from azure_batch_endpoints.cli import formats
+
+if TYPE_CHECKING:
+    from jmespath.parser import ParsedResult
 
 Rows: TypeAlias = "Sequence[tuple[str, object]]"
-Style: TypeAlias = Literal["table", "json", "quiet"]
-_PAGE = 200
-"""Rows that are measured before the first is printed: a list of a million is never held in memory."""
+Style: TypeAlias = Literal["table", "json", "jsonc", "yaml", "yamlc", "tsv", "none", "quiet"]
+STYLES: tuple[Style, ...] = ("table", "json", "jsonc", "yaml", "yamlc", "tsv", "none", "quiet")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One thing as people and as programs see it.
+
+    Attributes:
+        rows: names and values of the table.
+        data: what JSON, YAML, tab-separated lines and queries have.
+    """
+
+    rows: Rows
+    data: Mapping[str, Any]
 
 
 class Output:
     """Where a command puts what it has to say.
 
     Args:
-        style: ``table`` for people, ``json`` for programs, ``quiet`` for nothing but names.
+        style: ``table`` for people, ``quiet`` for nothing but names, the others for programs.
+        query: picks from what programs see.
+        silent: no words and hints, only errors.
     """
 
-    def __init__(self, style: Style = "table") -> None:
+    def __init__(self, style: Style = "table", query: ParsedResult | None = None, *, silent: bool = False) -> None:
         self.style = style
+        self._query = query
+        self._silent = silent or style == "quiet"
 
     @property
     def progress(self) -> bool | None:
         """What the SDK's ``progress=`` should be: a bar on a terminal, none when quiet."""
-        return False if self.style == "quiet" else None
+        return False if self._silent else None
 
-    def one(self, rows: Rows) -> None:
-        """Show one thing: a name and a value a line."""
-        if self.style == "json":
-            click.echo(json.dumps(_plain(rows), indent=2))
-        elif self.style == "quiet":
-            click.echo(label(rows))
-        else:
-            width = max(len(name) for name, _ in rows)
-            for name, value in rows:
+    def one(self, thing: Rows | Shown) -> None:
+        """Show one thing: in a table a name and a value a line."""
+        shown = _shown(thing)
+        if self.style == "quiet":
+            click.echo(label(shown.rows))
+        elif self.style == "table" and self._query is None:
+            width = max(len(name) for name, _ in shown.rows)
+            for name, value in shown.rows:
                 click.echo(f"{name:<{width}}  {_render.text(value)}".rstrip())
+        else:
+            self._value(self._picked(dict(shown.data)))
 
-    def name(self, rows: Rows) -> None:
-        """Show the name of something that was started, ready for ``$(…)``; with JSON, all of it."""
-        click.echo(json.dumps(_plain(rows), indent=2) if self.style == "json" else label(rows))
+    def name(self, thing: Rows | Shown) -> None:
+        """Show the name of something that was started, ready for ``$(…)``; for programs, all of it."""
+        if self.style == "table" and self._query is None:
+            click.echo(label(_shown(thing).rows))
+        else:
+            self.one(thing)
 
-    def many(self, things: Iterable[Rows], columns: Sequence[str]) -> None:
-        """Show a list as it comes in.
+    def many(self, things: Iterable[Rows | Shown], columns: Sequence[str]) -> None:
+        """Show a list as it comes in; a query needs all of it.
 
         Args:
             things: what there is; read page by page.
-            columns: names of the rows that the table shows; JSON has all of them.
+            columns: names of the rows that the table shows; programs get all of them.
         """
-        if self.style == "json":
-            _echo_array(_plain(rows) for rows in things)
-        elif self.style == "quiet":
-            for rows in things:
-                click.echo(label(rows))
-        else:
-            for line in _table(([_cell(dict(rows).get(one)) for one in columns] for rows in things), columns):
+        found = (_shown(one) for one in things)
+        if self.style == "quiet":
+            for one in found:
+                click.echo(label(one.rows))
+        elif self._query is not None:
+            self._value(self._picked([dict(one.data) for one in found]))
+        elif self.style == "table":
+            lines = ([_cell(dict(one.rows).get(name)) for name in columns] for one in found)
+            for line in formats.lined_up(lines, [name.upper() for name in columns]):
                 click.echo(line)
+        else:
+            self._stream(dict(one.data) for one in found)
 
     def line(self, text: str, rows: Rows) -> None:
-        """Show one line of a stream: the text, or its parts as one JSON object."""
-        click.echo(json.dumps(_plain(rows)) if self.style == "json" else text)
+        """Show one line of a stream: the text, or its parts as one JSON object a line."""
+        if self._query is not None:
+            self._value(self._picked(_plain(rows)))
+        elif self.style in ("json", "jsonc"):
+            click.echo(json.dumps(_plain(rows), ensure_ascii=False))
+        elif self.style != "none":
+            click.echo(text)
 
     def word(self, text: str) -> None:
         """Say what was done."""
-        if self.style != "quiet":
+        if not self._silent:
             click.echo(text, err=True)
 
     def hint(self, text: str) -> None:
         """Say what could come next."""
-        if self.style != "quiet":
+        if not self._silent:
             click.secho(text, err=True, dim=True)
 
     def error(self, text: str) -> None:
         """Say what went wrong."""
         click.echo(f"{click.style('Error:', fg='red')} {text}", err=True)
+
+    def _picked(self, data: object) -> object:
+        if self._query is None:
+            return data
+        return self._query.search(data, jmespath.Options(dict_cls=OrderedDict))
+
+    def _value(self, value: object) -> None:
+        """Print a plain value; nothing at all for null, as ``az`` does."""
+        if value is None or self.style == "none":
+            return
+        if self.style == "tsv":
+            lines: Iterable[str] = formats.as_tsv(value)
+        elif self.style == "table":
+            lines = formats.as_table(value)
+        else:
+            lines = [formats.as_yaml(value) if self.style in ("yaml", "yamlc") else formats.as_json(value)]
+        for line in lines:
+            click.echo(line)
+
+    def _stream(self, values: Iterable[dict[str, Any]]) -> None:
+        if self.style in ("json", "jsonc"):
+            _echo_array(values)
+            return
+        empty = True
+        for value in values:
+            self._value([value])
+            empty = False
+        if empty and self.style in ("yaml", "yamlc"):
+            click.echo("[]")
 
 
 def label(rows: Rows) -> str:
@@ -94,33 +157,31 @@ def label(rows: Rows) -> str:
     return f"{rows[0][1]}:{version}" if version else str(rows[0][1])
 
 
+def _shown(thing: Rows | Shown) -> Shown:
+    return thing if isinstance(thing, Shown) else Shown(thing, _plain(thing))
+
+
 def _cell(value: object) -> str:
     """Return a value on one line; of a resource's ARM id only its own name, as a list has no room for more."""
     text = " ".join(_render.text(value).split())
     return text.rsplit("/", 1)[-1] if text.startswith("/subscriptions/") else text
 
 
-def _table(lines: Iterable[Sequence[str]], columns: Sequence[str]) -> Iterator[str]:
-    coming = iter(lines)
-    first = [[one.upper() for one in columns], *islice(coming, _PAGE)]
-    widths = [max(len(line[place]) for line in first) for place in range(len(columns))]
-    for line in chain(first, coming):
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
 def _echo_array(values: Iterable[dict[str, Any]]) -> None:
     before = "["
     for value in values:
-        click.echo(f"{before}\n  {json.dumps(value)}", nl=False)
+        inner = formats.as_json(value).replace("\n", "\n  ")
+        click.echo(f"{before}\n  {inner}", nl=False)
         before = ","
     click.echo("[]" if before == "[" else "\n]")
 
 
 def _plain(rows: Rows) -> dict[str, Any]:
-    return {name.replace(" ", "_").replace("-", "_").lower(): _value(value) for name, value in rows}
+    return {name.replace(" ", "_").replace("-", "_").lower(): plain(value) for name, value in rows}
 
 
-def _value(value: object) -> object:
+def plain(value: object) -> object:
+    """Return a value as JSON knows it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

@@ -6,26 +6,43 @@ The verbs themselves are in a file a noun.
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import click
+import jmespath
 from click.core import ParameterSource
 from click.exceptions import Exit
+from jmespath.exceptions import JMESPathError
 
-from azure_batch_endpoints.cli.output import Output
+from azure_batch_endpoints._workspace import Workspace
+from azure_batch_endpoints.cli.output import STYLES, Output, Style
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.errors import BatchEndpointsError, JobFailedError, WaitTimeoutError
 from azure_batch_endpoints.job import Job
 
 FAILED, JOB_FAILED, TIMED_OUT, INTERRUPTED = 1, 2, 3, 130
 """Exit codes: any other error; the job ended Failed or Canceled; the time to wait was over; Ctrl-C."""
-_SHARED = ("style", "cloud", "root", "config")
-_NAME = f"{__name__}.name"
-_Verb = TypeVar("_Verb", bound="Callable[..., object]")
+OFFICIAL = frozenset(
+    {
+        "batch-endpoint",
+        "batch-deployment",
+        "job",
+        "data",
+        "model",
+        "environment",
+        "compute",
+        "datastore",
+        "workspace",
+    }
+)
+"""Nouns of ``az ml``: away from a terminal their verbs print JSON, as there."""
+FORM = ("style", "query", "only_show_errors", "debug", "verbose")
+_PLACE = ("cloud", "root", "config", "subscription_id", "resource_group", "workspace")
 
 
 @dataclass(frozen=True)
@@ -36,11 +53,13 @@ class Target:
         cloud: in Azure, else on this machine.
         root: folder of the local service; None: the user's own.
         config: ``config.json`` of the workspace in Azure, or its folder; None: found as the SDK does.
+        names: subscription, resource group and workspace in Azure, as far as they were given.
     """
 
     cloud: bool
     root: str | None
     config: str | None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 Connect: TypeAlias = "Callable[[Target], BatchClient]"
@@ -48,86 +67,88 @@ Connect: TypeAlias = "Callable[[Target], BatchClient]"
 
 def connect(target: Target) -> BatchClient:
     """Return a client of a workspace; starts the local service unless it runs."""
-    return BatchClient.from_config(target.config) if target.cloud else BatchClient.local(target.root)
+    if target.cloud:
+        names: dict[str, Any] = dict(target.names)
+        return BatchClient.from_config(target.config, **names)
+    return BatchClient.local(target.root)
 
 
-def verb(group: click.Group, name: str | None = None) -> Callable[[Callable[..., object]], click.Command]:
+def verb(
+    group: click.Group, name: str | None = None, *, own: bool = False
+) -> Callable[[Callable[..., object]], click.Command]:
     """Make a function a verb of a noun: it is called with a client, the output, and its own options by name.
 
-    The first line of its docstring is its help.
+    Args:
+        group: the noun.
+        name: the verb; None: the function's name.
+        own: whether ``az ml`` has no such verb, so that nobody expects JSON of it.
+
+    The first line of the function's docstring is its help.
     """
 
     def decorate(function: Callable[..., object]) -> click.Command:
         @functools.wraps(function)
         @click.pass_context
         def run(context: click.Context, /, **given: Any) -> None:
-            out = Output(given.pop("style"))
-            target = _target(context, given.pop("cloud"), given.pop("root"), given.pop("config"))
+            out = output_of(context, {one: given.pop(one) for one in FORM}, own=own)
+            target = _target(context, **{one: given.pop(one) for one in _PLACE})
             held: list[BatchClient] = []
             with exits(out, lambda: _goes_on(*held)), (context.obj or connect)(target) as client:
                 held.append(client)
+                if any(value != getattr(client, name) for name, value in target.names.items()):
+                    out.word("Options that name a workspace in Azure are not looked at here; for Azure add --cloud.")
                 function(client, out, **given)
 
-        command = group.command(name or function.__name__.replace("_", "-"))(style(_targets(run)))
-        command.params.sort(key=lambda one: one.name in _SHARED)  # the verb's own options first in its help
+        command = group.command(name or function.__name__.replace("_", "-"))(shown_as(_targets(run)))
+        command.params.sort(key=lambda one: one.name in (*FORM, *_PLACE))  # the verb's own options first in its help
         return command
 
     return decorate
 
 
-def style(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)
-    """Add the option that says how the answer is shown."""
-    choice = click.Choice(["table", "json", "quiet"])
-    return click.option("--output", "-o", "style", type=choice, default="table", help="How the answer is shown.")(
-        command
-    )
+def shown_as(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)
+    """Add the options that say how the answer is shown; :func:`output_of` reads them."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Log every request to stderr, without secrets."),
+        click.option("--verbose", is_flag=True, help="Log what is done to stderr."),
+        click.option("--only-show-errors", is_flag=True, help="No words and hints on stderr."),
+        click.option("--query", callback=_jmespath, metavar="JMESPATH", help="What to pick from the JSON answer."),
+        click.option(
+            "--output",
+            "-o",
+            "style",
+            type=click.Choice(STYLES, case_sensitive=False),
+            help="How the answer is shown. Default: a table; JSON with --query, and from the nouns of 'az ml' when a "
+            "program reads it.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
-def named(noun: str, *, required: bool = True) -> Callable[[_Verb], _Verb]:
-    """Let a thing be named as an argument or, as the official client does, by ``--name``."""
-
-    def keep(context: click.Context, _option: click.Parameter, value: str | None) -> None:
-        context.meta[_NAME] = value
-
-    def pick(context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
-        names = {one for one in (value, context.meta[_NAME]) if one is not None}
-        if len(names) > 1 or (required and not names):
-            raise click.UsageError(f"Name the {noun} once: as an argument, or with --name.")
-        return next(iter(names), None)
-
-    option = click.option(
-        "--name",
-        "-n",
-        "name_option",
-        is_eager=True,
-        expose_value=False,
-        callback=keep,
-        metavar="NAME",
-        help=f"Name of the {noun}.",
-    )
-    argument = click.argument("name", required=False, callback=pick)
-    return lambda function: argument(option(function))
+def output_of(context: click.Context, form: Mapping[str, Any], *, own: bool = True) -> Output:
+    """Return the output that the options ask for."""
+    if form["debug"] or form["verbose"]:
+        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("azure_batch_endpoints").setLevel(logging.DEBUG if form["debug"] else logging.INFO)
+    style: Style | None = form["style"]
+    if style == "quiet" and form["query"] is not None:
+        raise click.UsageError("--output quiet prints names; leave out --query, or say --output tsv.")
+    if style is None:
+        noun = context.parent.info_name if context.parent else None
+        piped = noun in OFFICIAL and not own and not sys.stdout.isatty()
+        style = "json" if piped or form["query"] is not None else "table"
+    return Output(style, form["query"], silent=form["only_show_errors"])
 
 
-def confirmed(question: str) -> Callable[[_Verb], _Verb]:
-    """Ask before something is lost, unless ``--yes`` is given; ask nobody where nobody sits."""
-
-    def ask(_context: click.Context, _option: click.Parameter, yes: bool) -> None:
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise click.UsageError("This deletes. Without a terminal to ask on, pass --yes.")
-        click.confirm(question, abort=True, err=True)
-
-    return click.option("--yes", "-y", is_flag=True, expose_value=False, callback=ask, help="Do not ask.")
-
-
-def tags(_context: click.Context, _option: click.Parameter, pairs: tuple[str, ...]) -> Mapping[str, str] | None:
-    """Read ``--tag name=value``, given any number of times; None when not given."""
-    for one in pairs:
-        if "=" not in one:
-            raise click.BadParameter(f"'{one}' is not name=value.")
-    return dict(one.split("=", 1) for one in pairs) or None
+def _jmespath(_context: click.Context, _option: click.Parameter, text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return jmespath.compile(text)
+    except JMESPathError as error:
+        reason = " ".join(str(error).split())
+        raise click.BadParameter(f"'{text}' is not JMESPath: {reason} See https://jmespath.org.") from error
 
 
 @contextmanager
@@ -152,12 +173,20 @@ def exits(out: Output, goes_on: Callable[[], str]) -> Iterator[None]:
         if isinstance(error.resource, Job):
             out.hint(f"abe job wait {error.resource.name}")
         raise Exit(TIMED_OUT) from error
+    except JMESPathError as error:
+        out.error(f"--query does not fit the answer: {' '.join(str(error).split())}. Look at it with --output json.")
+        raise Exit(FAILED) from error
     except (BatchEndpointsError, OSError) as error:
         out.error(str(error))
         raise Exit(FAILED) from error
     except KeyboardInterrupt:
         out.word(f"\nInterrupted. {goes_on()}")
         raise Exit(INTERRUPTED) from None
+
+
+def service_of(client: BatchClient) -> Workspace:
+    """Return the way to the service, for what the SDK has no word for: a workspace's own record, a job's steps."""
+    return client._workspace
 
 
 def ends_with_us(client: BatchClient) -> bool:
@@ -179,12 +208,18 @@ def _goes_on(client: BatchClient | None = None) -> str:
 
 def _targets(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)
     for option in (
-        click.option("--config", metavar="PATH", help="config.json of the workspace in Azure, or its folder."),
+        click.option("--subscription", "subscription_id", metavar="ID", help="Subscription of the workspace in Azure."),
+        click.option("--resource-group", "-g", metavar="NAME", help="Resource group of the workspace in Azure."),
+        click.option("--workspace-name", "-w", "workspace", metavar="NAME", help="Workspace in Azure."),
+        click.option(
+            "--config", is_eager=True, metavar="PATH", help="config.json of the workspace in Azure, or its folder."
+        ),
         click.option(
             "--root", envvar="ABE_ROOT", show_envvar=True, metavar="FOLDER", help="Folder of the local service."
         ),
         click.option(
             "--cloud/--local",
+            is_eager=True,  # whether to ask before a delete depends on it
             default=None,
             envvar="ABE_CLOUD",
             show_envvar=True,
@@ -195,7 +230,9 @@ def _targets(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a fu
     return command
 
 
-def _target(context: click.Context, cloud: bool | None, root: str | None, config: str | None) -> Target:
+def _target(
+    context: click.Context, cloud: bool | None, root: str | None, config: str | None, **names: str | None
+) -> Target:
     """Let what stands on the command line win over the environment, and refuse what contradicts itself."""
     typed = {name for name in ("cloud", "root") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if "cloud" not in typed and (config is not None or "root" in typed):
@@ -204,4 +241,5 @@ def _target(context: click.Context, cloud: bool | None, root: str | None, config
         raise click.UsageError("--config names a workspace in Azure; leave out --local.")
     if cloud and "root" in typed:
         raise click.UsageError("--root is the folder of the local service; leave out --cloud and --config.")
-    return Target(bool(cloud), None if cloud else root, config)
+    named = {name: value for name, value in names.items() if value}
+    return Target(bool(cloud), None if cloud else root, config, named)

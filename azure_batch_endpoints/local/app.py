@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from azure_batch_endpoints._wire.routes import MANAGEMENT_FRONTEND
 from azure_batch_endpoints.errors import BatchEndpointsError
-from azure_batch_endpoints.local import disk
+from azure_batch_endpoints.local import admission, disk
 from azure_batch_endpoints.local.auth import Guard
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import BODY_LIMIT, Call, Entry, Handler, PageReply, Reply
@@ -28,6 +28,7 @@ from azure_batch_endpoints.local.faults import ServiceFault
 from azure_batch_endpoints.local.handlers import ENTRIES
 from azure_batch_endpoints.local.handlers.workspace import check_workspace
 from azure_batch_endpoints.local.rendering import fault_response, file_response, page_response, response
+from azure_batch_endpoints.local.stamping import Stamp
 
 _log = logging.getLogger(__name__)
 _PAIRS = {"HEAD": "GET"}
@@ -44,7 +45,7 @@ def create_app(context: ServiceContext) -> ASGIApp:
         exception_handlers={HTTPException: _unrouted, Exception: _unexpected},
     )
     app.router.redirect_slashes = False
-    return Guard(app, context.token)
+    return Stamp(Guard(app, context.token), context.workspace_id)
 
 
 class _AnyCaseRoute(Route):
@@ -52,9 +53,10 @@ class _AnyCaseRoute(Route):
 
     def __init__(self, path: str, by_method: Mapping[str, Handler], context: ServiceContext) -> None:
         super().__init__(path, _endpoint(by_method, context), methods=list(by_method))
-        prefix = f"(?:{MANAGEMENT_FRONTEND})?" if path.startswith("/subscriptions/") else ""
-        pattern = self.path_regex.pattern.removeprefix("^")
-        self.path_regex = re.compile(f"^{prefix}{pattern}", re.IGNORECASE)
+        pattern = self.path_regex.pattern.removeprefix("^").removesuffix("$")
+        if path.startswith("/subscriptions/"):  # a slash at the end means nothing there
+            pattern = f"(?:{MANAGEMENT_FRONTEND})?{pattern}/?"
+        self.path_regex = re.compile(f"^{pattern}$", re.IGNORECASE)
 
 
 def _by_path(entries: Iterable[Entry]) -> dict[str, dict[str, Handler]]:
@@ -69,7 +71,7 @@ def _endpoint(by_method: Mapping[str, Handler], context: ServiceContext) -> Call
         try:
             content = await _content(request)
         except ServiceFault as fault:
-            return fault_response(fault)
+            return fault_response(fault, request.scope["path"])
         except ClientDisconnect:  # in the middle of its body; nobody hears the answer
             return Response(None, 400)
         handler = by_method[_PAIRS.get(request.method, request.method)]
@@ -81,6 +83,7 @@ def _endpoint(by_method: Mapping[str, Handler], context: ServiceContext) -> Call
             query={name.lower(): value for name, value in request.query_params.items()},
             headers=request.headers,
             content=content,
+            asked=request.query_params.multi_items(),
         )
         return await run_in_threadpool(_respond, handler, call)
 
@@ -110,19 +113,21 @@ async def _content(request: Request) -> bytes:
 
 def _respond(handler: Handler, call: Call) -> Response:
     try:
+        admission.check(call)
         if "workspace" in call.names:
             check_workspace(call)
         answer = handler(call)
     except ServiceFault as fault:
-        return fault_response(fault)
+        return fault_response(fault, call.path)
     except BatchEndpointsError as error:
         _log.warning("%s %s: %s", call.method, call.path, error)
-        return fault_response(ServiceFault(500, "InternalServerError", str(error)))
+        return fault_response(ServiceFault(500, "InternalServerError", str(error)), call.path)
     except (OSError, sqlite3.Error) as error:
         if not disk.is_full(error):
             raise
         _log.warning("%s %s: %s", call.method, call.path, error)
-        return fault_response(ServiceFault(507, "InsufficientStorage", disk.advice(call.context.settings.root)))
+        full = ServiceFault(507, "InsufficientStorage", disk.advice(call.context.settings.root))
+        return fault_response(full, call.path)
     if isinstance(answer, PageReply):
         return page_response(answer)
     return response(answer) if isinstance(answer, Reply) else file_response(answer)
@@ -133,12 +138,12 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     headers = (error.headers if isinstance(error, HTTPException) else None) or {}
     if status == 405:
         message = f"'{request.url.path}' cannot be asked with {request.method}."
-        return fault_response(ServiceFault(405, "MethodNotAllowed", message, headers=headers))
+        return fault_response(ServiceFault(405, "MethodNotAllowed", message, headers=headers), request.url.path)
     message = f"The local service has nothing at '{request.url.path}'. Check the path of the request."
-    return fault_response(ServiceFault(status, "NotFound", message, headers=headers))
+    return fault_response(ServiceFault(status, "NotFound", message, headers=headers), request.url.path)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     message = "The local service failed at this request. Its log, service.log in its root folder, says why."
-    return fault_response(ServiceFault(500, "InternalServerError", message))
+    return fault_response(ServiceFault(500, "InternalServerError", message), request.url.path)

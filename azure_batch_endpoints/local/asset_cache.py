@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from azure_batch_endpoints._wire.uris import shown
 from azure_batch_endpoints.local.buckets import Bucket, StoredFile
 from azure_batch_endpoints.local.control import JobFailed
 from azure_batch_endpoints.local.paths import inside
@@ -89,7 +90,9 @@ def _look_up(store: Store, uri: str, role: str, *, keep_folder: bool) -> _Asset:
     above = f"{path.rpartition('/')[2]}/" if keep_folder and path else ""
     files = tuple((above + one.name[len(prefix) :], one) for one in bucket.list(prefix) if not one.name.endswith("/"))
     if not files:
-        raise JobFailed(f"The {role} '{uri}' is not in storage any more. Register it again, or name another {role}.")
+        raise JobFailed(
+            f"The {role} '{shown(uri)}' is not in storage any more. Register it again, or name another {role}."
+        )
     return _Asset(bucket, files)
 
 

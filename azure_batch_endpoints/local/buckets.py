@@ -6,10 +6,11 @@ Two kinds: of the embedded store, used within the process, and of any account ov
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _STEP = 16 << 20
 """Bytes copied at once."""
+_FOLDER_MARK = "hdi_isfolder"
+"""Metadata of the empty blobs by which tools of Hadoop and of data lakes keep folders; `Container` knows it, too."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class EmbeddedBucket:
         """Yield the blobs below a prefix, by name."""
         with self._translated():
             for blob in self._blobs.list(self._name, prefix):
-                yield _stored(blob)
+                if blob.metadata.get(_FOLDER_MARK) != "true":
+                    yield _stored(blob)
 
     def find(self, name: str) -> StoredFile | None:
         """Return one blob, or None."""
@@ -91,10 +95,12 @@ class EmbeddedBucket:
     def fetch(self, name: str, dest: Path) -> None:
         """Copy a blob's content to a path."""
         with self._translated():
-            source = self._blobs.local_file(self._name, name)
-            if source is None or not _copied(source, dest):
-                # An append blob has no file of its own, and a blob may be replaced while we look at it.
-                dest.write_bytes(self._blobs.read(self._name, name))
+            blob, content = self._blobs.open_content(self._name, name)
+        if content < 0:
+            dest.write_bytes(b"")
+            return
+        with os.fdopen(content, "rb", buffering=0) as source:
+            _copy(source, dest, blob.size)
 
     def upload(self, name: str, path: Path, *, metadata: Mapping[str, str] | None = None, overwrite: bool) -> None:
         """Make a blob of a file, in one step."""
@@ -139,20 +145,23 @@ class RemoteBucket:
         self._container.upload(name, path, metadata=metadata, overwrite=overwrite)
 
 
-def _copied(source: Path, dest: Path) -> bool:
+def _copy(content: FileIO, dest: Path, size: int) -> None:
     """Copy a content file; where the file system can (XFS, Btrfs), its bytes are shared until a side changes them.
 
     A hard link would be cheaper everywhere, but a script may change its input's mode, and then write into the store.
+    Only ``size`` bytes: the file of an append blob goes on growing.
     """
-    try:
-        with source.open("rb", buffering=0) as content, dest.open("wb", buffering=0) as copy:
-            with contextlib.suppress(AttributeError, OSError):  # not on macOS, not on every file system
-                while os.copy_file_range(content.fileno(), copy.fileno(), _STEP):
-                    pass
-            shutil.copyfileobj(content, copy, _STEP)  # what is left, most often nothing
-    except FileNotFoundError:
-        return False
-    return True
+    left = size
+    with dest.open("wb") as copy:
+        with contextlib.suppress(AttributeError, OSError):  # not on macOS, not on every file system
+            while done := os.copy_file_range(content.fileno(), copy.fileno(), min(left, _STEP)):
+                left -= done
+        while left:  # what is left, most often nothing
+            piece = content.read(min(left, _STEP))
+            if not piece:
+                raise OSError(errno.EIO, "a content file is shorter than its index says")
+            copy.write(piece)
+            left -= len(piece)
 
 
 def _stored(blob: BlobInfo) -> StoredFile:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._wire.routes import WorkspacePath
+from azure_batch_endpoints._wire.uris import web_address
 from azure_batch_endpoints.local.job import ServiceSettings, StoreAddress
 from azure_batch_endpoints.local.state import State
 
@@ -56,12 +56,17 @@ class ServiceContext:
         """Return a URL into the service's own store with the port that the store has now.
 
         Assets are registered by URL, and a store on this machine gets another port with each start. A loopback URL
-        whose first part is the store's account is the store's, whatever its port; every other URI comes back as it is.
+        whose first part is the store's account is the store's, whatever its port; so is the one that the samples put
+        together from a datastore, ``http://<account>.blob.<endpoint>/``. Every other URI comes back as it is.
         """
-        parts = urlsplit(uri) if uri.lower().startswith("http") else None
-        if parts is None or not leads_here(uri) or self.settings.storage not in (None, "azurite"):
+        address = web_address(uri)
+        if address is None or self.settings.storage not in (None, "azurite"):
             return uri
-        account, slash, rest = parts.path.lstrip("/").partition("/")
-        if account != self.store.account:
+        query = f"?{address.query}" if address.query else ""
+        _, blob, host = address.host.lower().partition(f"{self.store.account}.blob.")
+        if blob and leads_here(f"//{host}"):
+            return f"{self.store.endpoint}/{address.path}{query}"
+        account, slash, rest = address.path.lstrip("/").partition("/")
+        if account != self.store.account or not leads_here(f"//{address.host}"):
             return uri
-        return self.store.endpoint + slash + rest + (f"?{parts.query}" if parts.query else "")
+        return self.store.endpoint + slash + rest + query

@@ -6,13 +6,14 @@ Here: reading lenient JSON and queries. Not here: routing (``app``), what an ans
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlencode
 
-from azure_batch_endpoints._wire.models import Body
+from azure_batch_endpoints._wire.body import Body
 from azure_batch_endpoints._wire.routes import API_VERSION, PROVIDER
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
@@ -29,6 +30,8 @@ BODY_LIMIT = 8 * 1024 * 1024
 """Bytes a request's body may have."""
 LENIENT_LIMIT = 64 * 1024
 """Characters of a body that is read leniently when it is no strict JSON; the lenient parser is slow."""
+DEPTH_LIMIT = 64
+"""Levels of objects and lists that a body may have, as the real service's JSON reader has it."""
 PAGE = 200
 """Items in one answer of a list."""
 
@@ -84,6 +87,7 @@ class Call:
         query: by name in lower case.
         headers: names in any case.
         content: body.
+        asked: the query as it came.
     """
 
     context: ServiceContext
@@ -93,6 +97,7 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     content: bytes
+    asked: Sequence[tuple[str, str]] = ()
 
     @property
     def api_version(self) -> str:
@@ -113,6 +118,7 @@ class Call:
         except UnicodeDecodeError as error:
             raise bad_request("The body of the request is not UTF-8 text. Send a JSON object.") from error
         body = _parse(text)
+        _refuse_depth(text, body)
         _refuse_half_characters(text, body)
         if not isinstance(body, dict):
             raise bad_request('The body of the request is not a JSON object. Send one, such as {"properties": {…}}.')
@@ -157,9 +163,10 @@ class Call:
 
     def next_link(self, cursor: int | str) -> str:
         """Return the absolute URL of a list's next page."""
-        query = {name: value for name, value in self.query.items() if name not in ("$skip", "$skiptoken")}
+        query = [(name, value) for name, value in self.asked if name.lower() not in ("$skip", "$skiptoken")]
         return (
-            f"{self.context.base_url}{quote(self.path, safe='/:@')}?{urlencode({**query, '$skip': cursor}, safe='$')}"
+            f"{self.context.base_url}{quote(self.path, safe='/:@')}"
+            f"?{urlencode([*query, ('$skipToken', cursor)], safe='$')}"
         )
 
 
@@ -211,19 +218,47 @@ def _refuse_half_characters(text: str, body: object) -> None:
             raise bad_request("The body of the request holds half a surrogate pair. Send whole characters.") from error
 
 
+def _refuse_depth(text: str, body: object) -> None:
+    """Refuse a body with more levels than ``DEPTH_LIMIT``; nothing that is sent in earnest has as many."""
+    if text.count("[") + text.count("{") <= DEPTH_LIMIT:
+        return
+    level: list[object] = [body]
+    for _ in range(DEPTH_LIMIT):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _members(one)]
+    if any(isinstance(one, dict | list) for one in level):
+        raise _not_json(f"it has more than {DEPTH_LIMIT} levels")
+
+
+def _members(one: dict[str, object] | list[object]) -> Sequence[object]:
+    return list(one.values()) if isinstance(one, dict) else one
+
+
+def _number(text: str) -> float:
+    """Return a number; NaN, Infinity and what is too large for a double are none in JSON."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"'{text}' is no number")
+    return value
+
+
 def _parse(text: str) -> object:
+    # Line breaks inside a text are taken, as the real service takes them: samples paste a conda file there.
     try:
-        return json.loads(text)
+        return json.loads(text, strict=False, parse_float=_number, parse_constant=_number)
     except (ValueError, RecursionError) as error:
         strict = error
     if len(text) <= LENIENT_LIMIT:
         import json5
 
         try:
-            return json5.loads(text)
+            return json5.loads(text, strict=False, parse_float=_number, parse_constant=_number)
         except (ValueError, RecursionError):
             pass
-    why = f"{strict.msg}, line {strict.lineno}" if isinstance(strict, json.JSONDecodeError) else "it is nested too deep"
-    raise ServiceFault(
-        400, "InvalidRequestContent", f"The body of the request is not valid JSON: {why}. Correct it and send it again."
-    )
+    if isinstance(strict, json.JSONDecodeError):
+        raise _not_json(f"{strict.msg}, line {strict.lineno}")
+    raise _not_json("it is nested too deep" if isinstance(strict, RecursionError) else str(strict))
+
+
+def _not_json(why: str) -> ServiceFault:
+    said = f"The body of the request is not valid JSON: {why}. Correct it and send it again."
+    return ServiceFault(400, "InvalidRequestContent", said)

@@ -5,13 +5,16 @@ Here: the values, the envelope of wire answers, and the faults that several noun
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from azure_batch_endpoints._wire import scalars
+from azure_batch_endpoints.errors import redact
 from azure_batch_endpoints.local.job import LOCATION
 
+_NOT_VALID = "The Job request provided has the following validation errors. Please resolve them and try again."
 SHOWN = 10
 """Names listed in a message that says what exists."""
 
@@ -48,11 +51,11 @@ class ServiceFault(Exception):
         headers: Mapping[str, str] | None = None,
         bare: bool = False,
     ) -> None:
-        super().__init__(message)
+        self.message = redact(message)  # inputs are named in it, and a URL may carry a signature
+        super().__init__(self.message)
         self.status = status
         self.code = code
-        self.message = message
-        self.details = tuple(details)
+        self.details = tuple(Detail(one.code, redact(one.message)) for one in details)
         self.inner = tuple(inner)
         self.headers = dict(headers or {})
         self.bare = bare
@@ -89,6 +92,27 @@ def envelope(fault: ServiceFault, correlation: Correlation) -> dict[str, Any]:
     }
 
 
+def data_plane_envelope(fault: ServiceFault, correlation: Correlation, component: str) -> dict[str, Any]:
+    """Return the error body of the run history and its neighbours: the same said in another shape."""
+    unset = ("severity", "messageFormat", "messageParameters", "referenceCode", "detailsUri", "target", "debugInfo")
+    details = [{"code": one.code, "message": one.message, "details": []} for one in fault.details]
+    return {
+        "error": {
+            "code": fault.code,
+            "message": fault.message,
+            **dict.fromkeys(unset),
+            "details": details,
+            "innerError": _nested(fault.inner),
+            "additionalInfo": None,
+        },
+        "correlation": {"operation": correlation.operation, "request": correlation.request},
+        "environment": LOCATION,
+        "location": LOCATION,
+        "time": correlation.time,
+        "componentName": component,
+    }
+
+
 def _info(kind: str, value: object) -> dict[str, Any]:
     return {"type": kind, "info": {"value": value}}
 
@@ -109,6 +133,25 @@ def existing(names: Iterable[str]) -> str:
 def bad_request(message: str, *, code: str = "UserError") -> ServiceFault:
     """Return the 400 of an input that cannot be used."""
     return ServiceFault(400, code, message, inner=("BadArgument", "ArgumentInvalid"))
+
+
+def job_refused(name: str, message: str, attempted: object) -> ServiceFault:
+    """Return the 400 of an invoke that does not pass the service's validation, in the words it has for that.
+
+    Args:
+        name: of the property, such as ``InputData.Values[0]``.
+        message: what is wrong with it.
+        attempted: what was sent.
+    """
+    found = {
+        "PropertyName": name,
+        "ErrorMessage": message,
+        "AttemptedValue": attempted,
+        "ErrorCode": "PredicateValidator",
+    }
+    errors = json.dumps([found], indent=2, ensure_ascii=False)
+    said = f"{_NOT_VALID}\nErrors:\n{errors}\n"
+    return ServiceFault(400, "UserError", said, inner=("BadArgument", "ArgumentInvalid", "InvalidInputArguments"))
 
 
 def not_found(code: str, message: str) -> ServiceFault:

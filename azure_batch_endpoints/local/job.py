@@ -90,12 +90,14 @@ class JobInputSource:
     Attributes:
         name: as the client named it.
         kind: one file, or every file under a folder.
-        uri: where it is; a data asset's own URI by now.
+        uri: where it is; a data asset's own URI by now. A signature in it is secret: never in repr.
+        either: nobody said whether it is a file or a folder (a body of 2021): what is there decides, not ``kind``.
     """
 
     name: str
     kind: Literal["folder", "file"]
-    uri: str
+    uri: str = field(repr=False)
+    either: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,9 @@ class JobRequest:
 
     endpoint: str
     deployment: str
-    model_uri: str
+    model_uri: str = field(repr=False)
     model_type: str
-    code_uri: str | None
+    code_uri: str | None = field(repr=False)
     scoring_script: str | None
     image: str | None
     conda_file: str | None
@@ -152,6 +154,9 @@ class JobRow:
         rows: kind, column names and dtypes of the returned rows as JSON text, or None.
         tags: tags.
         body: the invoke's ``properties`` as sent, for echoing.
+        description: in the user's words, or None for the service's.
+        properties: the user's own properties.
+        archived: whether lists leave it out unless they are asked for it.
     """
 
     name: str
@@ -167,4 +172,7 @@ class JobRow:
     progress: str | None = None
     rows: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, object] = field(default_factory=dict)
+    body: Mapping[str, object] = field(default_factory=dict, repr=False)
+    description: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    archived: bool = False

@@ -1,20 +1,24 @@
-"""A job's results on their way to its output folder in storage: the joined rows in one step, and what the script wrote.
+"""What a job leaves in storage: the joined rows in one step, what the script wrote, and its logs.
 
 Repeating it does no harm: a job that was interrupted here recognises its own output by a mark in its metadata.
 """
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from azure_batch_endpoints.errors import ConflictError
+from azure_batch_endpoints._wire.uris import datastore_uri
+from azure_batch_endpoints.errors import BatchEndpointsError, ConflictError
 from azure_batch_endpoints.local.buckets import Bucket
 from azure_batch_endpoints.local.control import JobFailed
-from azure_batch_endpoints.local.job import JobRow
+from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, JobRow
 from azure_batch_endpoints.local.stores import Store
 
 _MARK = "azure_batch_endpoints_job"
+_log = logging.getLogger(__name__)
 
 
 class Output:
@@ -72,6 +76,20 @@ class Output:
             f"The output file '{self._uri}/{name}' exists already; nothing was scored. "
             "Choose another output_file_name or output folder, or delete the file."
         )
+
+
+def keep_logs(store: Store, job: JobRow, folder: Path) -> None:
+    """Put a job's logs where a run's artifacts are, for clients that download them from storage.
+
+    They stay in the job's folder too, so a store that cannot take them harms nothing.
+    """
+    try:
+        bucket, prefix = store.open(datastore_uri(ARTIFACT_DATASTORE, f"ExperimentRun/dcid.{job.child}/"))
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                bucket.upload(prefix + path.relative_to(folder).as_posix(), path, overwrite=True)
+    except (BatchEndpointsError, OSError, sqlite3.Error) as error:
+        _log.warning("the logs of job %s are not in storage: %s", job.name, error)
 
 
 def _refuse_broken(name: str) -> None:

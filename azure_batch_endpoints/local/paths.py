@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
-_LONGEST = 200
-"""Bytes of one part; file systems take 255, and programs like to add an ending."""
+_LONGEST = 255
+"""Bytes of one part that file systems take."""
+_DEEPEST = 1024
+"""Bytes of a name that is laid out in folders; systems take 4,096 for a whole path (macOS 1,024), its root included."""
 
 
 def inside(folder: Path, name: str) -> Path:
     """Return where a relative name lies below a folder, never outside it.
 
-    Parts that mean another folder ("..", ".", an empty one) or are too long are written differently; two different
-    names give two different paths.
+    Parts that mean another folder ("..", ".", an empty one) or are too long are written differently, and of a name that
+    is too long as a whole only the last part is kept; two different names give two different paths.
     """
+    if len(name.encode("utf-8", "surrogatepass")) > _DEEPEST:
+        return folder / ".deep" / _digest(name) / _part(name.rpartition("/")[2])
     return folder.joinpath(*(_part(part) for part in name.split("/")))
 
 
@@ -24,8 +28,11 @@ def set_aside(folder: Path, index: int, name: str) -> Path:
 
 
 def _part(part: str) -> str:
-    if part not in {"", ".", ".."} and "\0" not in part and len(part.encode()) <= _LONGEST:
+    if part not in {"", ".", ".."} and "\0" not in part and len(part.encode("utf-8", "surrogatepass")) <= _LONGEST:
         return part
-    digest = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     suffix = PurePosixPath(part).suffix if 1 < len(PurePosixPath(part).suffix) < 16 else ""
-    return f"_{digest}{suffix}"
+    return f"_{_digest(part)}{suffix}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

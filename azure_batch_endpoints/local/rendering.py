@@ -8,9 +8,11 @@ import uuid
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from azure_batch_endpoints.local.exchange import FileReply, PageReply, Reply
-from azure_batch_endpoints.local.faults import Correlation, ServiceFault, envelope
+from azure_batch_endpoints.local.faults import Correlation, ServiceFault, data_plane_envelope, envelope
 
 _JSON = "application/json; charset=utf-8"
+_DATA_PLANE = {"/history/": "run-history", "/data/": "dataset"}
+"""Services with an error body of their own."""
 _ALWAYS = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "-1", "X-Content-Type-Options": "nosniff"}
 
 
@@ -42,10 +44,12 @@ def page_response(reply: PageReply) -> Response:
     return HTMLResponse(reply.html, headers={**_ALWAYS, **shut})
 
 
-def fault_response(fault: ServiceFault) -> Response:
-    """Return the HTTP answer of a fault."""
+def fault_response(fault: ServiceFault, path: str) -> Response:
+    """Return the HTTP answer of a fault, in the words of the service that a path belongs to."""
     ids = new_correlation()
-    reply = Reply(envelope(fault, ids), fault.status, fault.headers, has_body=not fault.bare)
+    component = next((name for start, name in _DATA_PLANE.items() if path.lower().startswith(start)), None)
+    body = envelope(fault, ids) if component is None else data_plane_envelope(fault, ids, component)
+    reply = Reply(body, fault.status, fault.headers, has_body=not fault.bare)
     # The recorded 404 without a body calls itself a standard answer.
     return response(reply, kind="standard" if fault.bare else "error", correlation=ids)
 

@@ -6,8 +6,9 @@ Here: putting, reading and listing them, and the long-running operations they be
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection
 from typing import Any
 
 from azure_batch_endpoints._wire import scalars
@@ -24,6 +25,8 @@ CREATE TABLE IF NOT EXISTS operations (id TEXT PRIMARY KEY, started TEXT NOT NUL
 """
 _COLUMNS = "number, kind, parent, name, operation, body, created, modified"
 _BY_KEY = "kind = ? AND parent = ? AND name = ?"
+_ONE = f"SELECT {_COLUMNS} FROM resources WHERE {_BY_KEY}"
+_ARCHIVED = "(? IS NULL OR coalesce(json_extract(body, '$.isArchived'), 0) = ?)"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Resource:
         number: order of creation.
         key: what it is found by.
         operation: id of the operation that made or changed it last, or None.
-        body: what was kept of it.
+        body: what was kept of it; a datastore's holds its key. Secret: never in repr.
         created: wire time.
         modified: wire time.
     """
@@ -62,7 +65,7 @@ class Resource:
     number: int
     key: Key
     operation: str | None
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     created: str
     modified: str
 
@@ -92,8 +95,18 @@ class Resources:
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
 
-    def put(self, key: Key, body: Mapping[str, Any], change: Change = Change()) -> tuple[Resource, bool]:
+    def put(
+        self,
+        key: Key,
+        body: Mapping[str, Any] | Callable[[Resource | None], Mapping[str, Any]],
+        change: Change = Change(),
+    ) -> tuple[Resource, bool]:
         """Make or replace a resource; return it, and whether it is new.
+
+        Args:
+            key: what it is found by.
+            body: what is kept of it, or a function of what is there, called when nobody else can change it.
+            change: what goes with it.
 
         Raises:
             OwnerGone: ``change.within`` is not there.
@@ -111,6 +124,8 @@ class Resources:
             if change.operation:
                 # A change that ends at once (PATCH) keeps the operation of the last one that did not.
                 database.execute("INSERT OR IGNORE INTO operations VALUES (?, ?)", (change.operation, now))
+            if callable(body):
+                body = body(_first(database, key))
             values = (json.dumps(body), change.operation, change.mark, now)
             changed = database.execute(
                 f"UPDATE resources SET body = ?, operation = ?, mark = ?, modified = ? WHERE {_BY_KEY}",
@@ -122,7 +137,7 @@ class Resources:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (*values, now, *key.values),
                 )
-            row = database.execute(f"SELECT {_COLUMNS} FROM resources WHERE {_BY_KEY}", key.values).fetchone()
+            row = database.execute(_ONE, key.values).fetchone()
         return _resource(row), not changed
 
     def get(self, key: Key) -> Resource | None:
@@ -137,27 +152,49 @@ class Resources:
             if gone and contents:
                 database.execute("DELETE FROM resources WHERE kind = ? AND parent = ?", (contents, key.name))
             if gone and operation:
-                database.execute("INSERT INTO operations VALUES (?, ?)", (operation, scalars.now()))
+                self.note_operation(database, operation)
         return gone
 
-    def page(self, kind: str, parent: str, after: int, limit: int) -> list[Resource]:
-        """Return resources in the order of creation, those with a number above ``after``."""
-        where = "WHERE kind = ? AND parent = ? AND number > ? ORDER BY number LIMIT ?"
-        return self._select(where, (kind, parent, after, limit))
+    @staticmethod
+    def note_operation(database: Connection, operation: str) -> None:
+        """Write down, in a transaction that is going on, that an operation began."""
+        database.execute("INSERT INTO operations VALUES (?, ?)", (operation, scalars.now()))
 
-    def newest(self, kind: str, parent: str, before: int | None = None, limit: int = 1) -> list[Resource]:
-        """Return resources, the last created first, those with a number below ``before``."""
-        where = "WHERE kind = ? AND parent = ? AND number < ? ORDER BY number DESC LIMIT ?"
-        return self._select(where, (kind, parent, 2**62 if before is None else before, limit))
+    def delete_contents(self, holder: Key, kind: str) -> bool:
+        """Remove all of a kind that belongs to a holder, and the holder's own row; return whether there was any."""
+        with self._file.transaction() as database:
+            own = database.execute(f"DELETE FROM resources WHERE {_BY_KEY}", holder.values).rowcount
+            query = "DELETE FROM resources WHERE kind = ? AND parent = ?"
+            return own + database.execute(query, (kind, holder.name)).rowcount > 0
+
+    def page(self, kind: str, parent: str, after: int, limit: int, *, archived: bool | None = None) -> list[Resource]:
+        """Return resources in the order of creation, those with a number above ``after``.
+
+        Args:
+            kind: of the resources.
+            parent: what they belong to, or empty.
+            after: number of the last one that is known already.
+            limit: most of them.
+            archived: whether they are archived; None: whatever they are.
+        """
+        where = f"WHERE kind = ? AND parent = ? AND {_ARCHIVED} AND number > ? ORDER BY number LIMIT ?"
+        return self._select(where, (kind, parent, archived, archived, after, limit))
+
+    def newest(
+        self, kind: str, parent: str, before: int | None = None, limit: int = 1, *, archived: bool | None = None
+    ) -> list[Resource]:
+        """Return resources, the last created first, those with a number below ``before``; ``archived``: as there."""
+        where = f"WHERE kind = ? AND parent = ? AND {_ARCHIVED} AND number < ? ORDER BY number DESC LIMIT ?"
+        return self._select(where, (kind, parent, archived, archived, 2**62 if before is None else before, limit))
 
     def marked(self, kind: str, mark: str) -> list[Resource]:
         """Return the resources that carry a mark."""
         return self._select("WHERE kind = ? AND mark = ? ORDER BY number", (kind, mark))
 
-    def names(self, kind: str, parent: str = "") -> list[str]:
-        """Return the names of resources, the first created first."""
-        query = "SELECT name FROM resources WHERE kind = ? AND parent = ? ORDER BY number"
-        return [row[0] for row in self._file.rows(query, (kind, parent))]
+    def names(self, kind: str, parent: str = "", *, archived: bool | None = None) -> list[str]:
+        """Return the names of resources, the first created first; ``archived`` as for ``page``."""
+        query = f"SELECT name FROM resources WHERE kind = ? AND parent = ? AND {_ARCHIVED} ORDER BY number"
+        return [row[0] for row in self._file.rows(query, (kind, parent, archived, archived))]
 
     def parents(self, kind: str) -> list[str]:
         """Return the names of a kind's containers in alphabetical order."""
@@ -171,6 +208,11 @@ class Resources:
 
     def _select(self, where: str, values: Row) -> list[Resource]:
         return [_resource(row) for row in self._file.rows(f"SELECT {_COLUMNS} FROM resources {where}", values)]
+
+
+def _first(database: Connection, key: Key) -> Resource | None:
+    row = database.execute(_ONE, key.values).fetchone()
+    return _resource(row) if row else None
 
 
 def _resource(row: Row) -> Resource:

@@ -28,7 +28,7 @@ from azure_batch_endpoints.local.ledger import Ledger
 from azure_batch_endpoints.local.ledger_values import LedgerConflict
 from azure_batch_endpoints.local.listing import Entry, InputFiles
 from azure_batch_endpoints.local.logfiles import JobLogs
-from azure_batch_endpoints.local.outputs import Output
+from azure_batch_endpoints.local.outputs import Output, keep_logs
 from azure_batch_endpoints.local.plan import number_inputs
 from azure_batch_endpoints.local.staging import Staging
 from azure_batch_endpoints.local.stores import Store
@@ -90,6 +90,8 @@ def run_job(row: JobRow, workers: int, control: JobControl, parts: ServiceParts)
         if disk.is_full(error):  # so full that the logs could not take it
             raise JobFailed(disk.advice(folder)) from error
         raise
+    finally:
+        keep_logs(parts.store, row, folder / "run")
 
 
 def _run(row: JobRow, workers: int, control: JobControl, parts: ServiceParts, folder: Path) -> None:

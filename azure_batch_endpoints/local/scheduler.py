@@ -95,14 +95,14 @@ class Scheduler:
     def cancel(self, name: str) -> None:
         """Stop a job: it is CancelRequested or Canceled when this returns; one that has ended stays as it is."""
         with self._lock:
-            running = self._running.get(name)
-            if running is not None and not running.canceled:
-                self._state.move_job(name, JobStatus.CANCEL_REQUESTED)
+            job, running = self._state.job(name), self._running.get(name)
+            if job is None or job.status.is_terminal or job.status is JobStatus.CANCEL_REQUESTED:
+                return
+            self._state.move_job(name, JobStatus.CANCEL_REQUESTED)
+            if running is not None:
                 running.canceled = True
                 running.cancel.set()
-            elif name in self._waiting:
-                self._waiting.remove(name)
-                self._state.move_job(name, JobStatus.CANCEL_REQUESTED)
+            else:  # it waits, or is not submitted yet, or its thread has stopped for the end of the service
                 self._state.move_job(name, JobStatus.CANCELED)
 
     def begin_close(self) -> None:

@@ -22,11 +22,13 @@ from azure_batch_endpoints.errors import LocalServiceError
 from azure_batch_endpoints.local import leases, record
 from azure_batch_endpoints.local.app import create_app
 from azure_batch_endpoints.local.asset_cache import AssetCache
+from azure_batch_endpoints.local.blobstore.protocol import BlobProtocol
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.environments import Environments
 from azure_batch_endpoints.local.identity import identity, keep_to_store
 from azure_batch_endpoints.local.job import ServiceSettings
 from azure_batch_endpoints.local.leases import Leases
+from azure_batch_endpoints.local.resources import Key
 from azure_batch_endpoints.local.runner import ServiceParts, run_job
 from azure_batch_endpoints.local.scheduler import Scheduler
 from azure_batch_endpoints.local.state import State
@@ -63,6 +65,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
         keep_to_store(settings.root, _store_kind(settings, store.address.account))
         state = State(settings.root / "state.sqlite")
         closing.callback(state.close)
+        store.look_up(lambda name: made.body if (made := state.resources.get(Key("datastores", name))) else None)
         parts = ServiceParts(settings, store, AssetCache(settings.root / "cache"), Environments(settings))
         scheduler = Scheduler(
             state, lambda job, workers, control: run_job(job, workers, control, parts), settings.workers
@@ -93,8 +96,10 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
+                http=BlobProtocol,
                 lifespan="on",
                 proxy_headers=False,
+                server_header=False,  # the REST app names the front door it stands for
                 access_log=False,  # addresses of logs carry a signature
                 log_config=None,
                 timeout_keep_alive=60,

@@ -5,10 +5,12 @@ Copies where the store is on this disk, downloads elsewhere; the bucket knows. C
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
+import unicodedata
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +23,13 @@ from tenacity import (
     wait_exponential,
 )
 
-from azure_batch_endpoints.errors import BatchEndpointsError, LocalPathError, ServerError, TransportError
+from azure_batch_endpoints.errors import (
+    BatchEndpointsError,
+    LocalPathError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
 from azure_batch_endpoints.local.buckets import Bucket
 from azure_batch_endpoints.local.engines.base import Failure, Outcome, StagedBatch
 from azure_batch_endpoints.local.paths import inside, set_aside
@@ -49,10 +57,12 @@ class Staging:
         self._bucket = bucket
         self._window = window
         self._lock = threading.Lock()
-        self._staged: dict[int, Sequence[str]] = {}
+        self._staged: dict[int, StagedBatch] = {}
+        self._taken: dict[str, int] = {}
+        self._folds_case = (folder.parent / folder.name.swapcase()).exists()
         self._failed: list[Outcome] = []
         self._patiently = Retrying(
-            retry=retry_if_exception_type((TransportError, ServerError)),
+            retry=retry_if_exception_type((TransportError, ServerError, TooManyRequestsError)),
             stop=stop_after_delay(STORE_SECONDS) | stop_when_event_set(cancel),
             wait=wait_exponential(0.1, max=5),
             sleep=sleep_using_event(cancel),
@@ -89,9 +99,12 @@ class Staging:
         """Remove the files of finished mini-batches."""
         for number in numbers:
             with self._lock:
-                files = self._staged.pop(number, ())
-            for file in files:
+                staged = self._staged.pop(number, None)
+            if staged is None:
+                continue
+            for file in staged.files:
                 Path(file).unlink(missing_ok=True)  # the script may have moved or removed it
+            self._release(staged.items)
 
     def close(self) -> None:
         """Remove everything."""
@@ -107,16 +120,37 @@ class Staging:
         except BatchEndpointsError as error:
             self._give_up(batch, error)
             return None
+        staged = StagedBatch(batch.number, batch.items, tuple(files))
         with self._lock:
-            self._staged[batch.number] = files
-        return StagedBatch(batch.number, batch.items, tuple(files))
+            self._staged[batch.number] = staged
+        return staged
 
     def _bring(self, item: InputItem) -> Path:
+        dest, aside = inside(self._folder, item.path), set_aside(self._folder, item.index, item.path)
+        with self._lock:
+            first = self._taken.setdefault(self._key(dest), item.index)
+        if first != item.index:
+            return self._fetched(item, aside)
         try:
-            return self._fetched(item, inside(self._folder, item.path))
+            return self._fetched(item, dest)
         except (FileExistsError, NotADirectoryError, IsADirectoryError, LocalPathError):
             # Blobs 'a' and 'a/b' may both exist; a download over HTTP says so as LocalPathError.
-            return self._fetched(item, set_aside(self._folder, item.index, item.path))
+            return self._fetched(item, aside)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return self._fetched(item, aside)
+
+    def _release(self, items: Iterable[InputItem]) -> None:
+        keys = [(self._key(inside(self._folder, item.path)), item.index) for item in items]
+        with self._lock:
+            for key, index in keys:
+                if self._taken.get(key) == index:
+                    del self._taken[key]
+
+    def _key(self, path: Path) -> str:
+        """What the file system tells files by: some take 'A' and 'a', or two spellings of 'ä', for one name."""
+        return unicodedata.normalize("NFC", str(path)).casefold() if self._folds_case else str(path)
 
     def _fetched(self, item: InputItem, dest: Path) -> Path:
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +164,7 @@ class Staging:
         outcome = Outcome(batch.number, "failed", len(indices), indices, 0, None, 0.0, failure=failure)
         with self._lock:
             self._failed.append(outcome)
+        self._release(batch.items)
 
 
 def _arrived(future: Future[StagedBatch | None]) -> Iterator[StagedBatch]:

@@ -5,7 +5,7 @@ Here: writing a job's status down, by the one table of moves. Not here: deciding
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -13,11 +13,11 @@ from sqlite3 import Connection
 from azure_batch_endpoints._wire import scalars
 from azure_batch_endpoints.local import job_rows, resources
 from azure_batch_endpoints.local.job import JobRow
-from azure_batch_endpoints.local.job_rows import IllegalMove, UnknownJob
+from azure_batch_endpoints.local.job_rows import IllegalMove, JobChange, UnknownJob
 from azure_batch_endpoints.local.ledger_file import LedgerFile
 from azure_batch_endpoints.states import JobStatus
 
-__all__ = ["IllegalMove", "JobFilter", "State", "UnknownJob"]
+__all__ = ["IllegalMove", "JobChange", "JobFilter", "State", "UnknownJob"]
 
 _SELECT = f"SELECT {job_rows.COLUMNS} FROM jobs "
 _TAGGED = "EXISTS (SELECT 1 FROM json_each(jobs.tags) t WHERE t.key = ? AND (? IS NULL OR t.value = ?))"
@@ -33,6 +33,7 @@ class JobFilter:
         status: in this status.
         tag: with this tag: ``key`` or ``key=value``.
         experiment: of this experiment.
+        archived: archived or not.
     """
 
     endpoint: str | None = None
@@ -40,6 +41,7 @@ class JobFilter:
     status: JobStatus | None = None
     tag: str | None = None
     experiment: str | None = None
+    archived: bool | None = None
 
     def where(self) -> tuple[list[str], list[str | None]]:
         """Return the conditions and their values."""
@@ -51,6 +53,8 @@ class JobFilter:
         }
         conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
         values: list[str | None] = [value for value in equal.values() if value is not None]
+        if self.archived is not None:
+            conditions.append("archived" if self.archived else "NOT archived")
         if self.tag is not None:
             key, equals, value = self.tag.partition("=")
             wanted = value if equals else None
@@ -72,6 +76,7 @@ class State:
         with self._file.transaction() as database:
             for statement in (resources.SCHEMA + job_rows.SCHEMA).split(";"):
                 database.execute(statement)
+            job_rows.add_missing_columns(database)
         self.resources = resources.Resources(self._file)
 
     def close(self) -> None:
@@ -138,6 +143,40 @@ class State:
                 (to.value, error, started, ended, name),
             )
             return _job(database, name)
+
+    def change_job(self, name: str, change: JobChange) -> JobRow:
+        """Change what may change of a job beside its status; return it.
+
+        Raises:
+            UnknownJob: there is no such job.
+        """
+        with self._file.transaction() as database:
+            database.execute(job_rows.UPDATE, job_rows.changed_values(_job(database, name), change))
+            return _job(database, name)
+
+    def delete_job(self, name: str, operation: str, set_aside: Callable[[], object]) -> bool:
+        """Forget a job that has ended; return whether it was there.
+
+        Args:
+            name: the job.
+            operation: id of the operation that this is.
+            set_aside: takes its folder away, called before another job can have the name.
+
+        Raises:
+            IllegalMove: it goes on.
+        """
+        with self._file.transaction() as database:
+            row = database.execute(_SELECT + "WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return False
+            now = job_rows.from_row(row).status
+            if not now.is_terminal:
+                raise IllegalMove(f"Job '{name}' is {now.value}. Cancel it, and delete it when it has ended.")
+            database.execute("DELETE FROM repeatability WHERE job = ?", (name,))
+            database.execute("DELETE FROM jobs WHERE name = ?", (name,))
+            self.resources.note_operation(database, operation)
+            set_aside()
+        return True
 
     def requeue(self, name: str) -> JobRow:
         """Put a job that a killed service left behind back to Queued.

@@ -9,23 +9,26 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
-from azure_batch_endpoints._wire.uris import StoragePlace, storage_place
+from azure_batch_endpoints._wire.uris import StoragePlace, shown, storage_place, web_address
 from azure_batch_endpoints.errors import BatchEndpointsError, InvalidInputError, LocalServiceError
 from azure_batch_endpoints.local.buckets import Bucket, EmbeddedBucket, RemoteBucket
 from azure_batch_endpoints.local.job import StoreAddress, container_names
+from azure_batch_endpoints.local.places import datastore_container, own_container
 from azure_batch_endpoints.local.web_file import WebFile
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from azure_batch_endpoints.local.blobstore import BlobStore
+
+FindDatastore: TypeAlias = Callable[[str], "Mapping[str, Any] | None"]
+"""Looks up the record of a datastore that a user made, by its name in lower case."""
 
 EMBEDDED_ACCOUNT = "abelocal"
 _CONNECT_SECONDS = 5.0
@@ -60,11 +63,16 @@ class Store:
         self._containers = containers
         self._embedded = embedded
         self._closing = closing
-        self._open: dict[str, Container] = {}
+        self._find_datastore: FindDatastore = lambda _name: None
+        self._open: dict[tuple[str, str | None], Container] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Store({self.address.endpoint!r})"
+
+    def look_up(self, find: FindDatastore) -> None:
+        """Say where datastores that users made are looked up."""
+        self._find_datastore = find
 
     def open(self, uri: str) -> tuple[Bucket, str]:
         """Return the container a URI leads to, and the name or prefix in it.
@@ -75,36 +83,40 @@ class Store:
         place = storage_place(uri)
         if place is None:
             raise InvalidInputError(
-                f"'{uri}' is no place the local service can read. Write azureml://datastores/<name>/paths/<path>, "
-                "https://<account>.blob.core.windows.net/<container>/<path>, wasbs://… or abfss://…."
+                f"'{shown(uri)}' is no place the local service can read. Write azureml://datastores/<name>/paths/"
+                "<path>, https://<account>.blob.core.windows.net/<container>/<path>, wasbs://… or abfss://…."
             )
         return self._bucket(place), place.path
 
     def open_file(self, uri: str) -> tuple[Bucket, str]:
         """Like :meth:`open`, for one file, which may also be anywhere in the web."""
-        place = storage_place(uri)
-        if (
-            place
-            and place.container_url
-            and uri.lower().startswith("http")
-            and not self._own_container(place.container_url)
-        ):
-            file = WebFile(uri)
-            return file, file.name
-        return self.open(uri)
+        place, address = storage_place(uri), web_address(uri)
+        if address is None or place is None or self._own_container(place) is not None:
+            return self.open(uri)
+        file = WebFile(address)
+        return file, file.name
 
     def _bucket(self, place: StoragePlace) -> Bucket:
         if place.datastore is not None:
-            if place.datastore not in self._containers:
-                known = ", ".join(f"'{name}'" for name in self._containers)
-                raise InvalidInputError(f"There is no datastore '{place.datastore}'. The local service has {known}.")
-            return self._own(self._containers[place.datastore])
-        own = self._own_container(str(place.container_url))
-        if own is not None:
+            return self._datastore(place.datastore)
+        own, signed = self._own_container(place), "sig=" in place.sas
+        if own is not None and not signed:
             return self._own(own)
-        return RemoteBucket(
-            Container(str(place.container_url), ContainerCredential(sas=place.sas) if place.sas else None)
-        )
+        # What a signature does not allow is refused in our own account, too.
+        url = str(place.container_url) if own is None else f"{self.address.endpoint}/{own}"
+        return RemoteBucket(self._remote(url, ContainerCredential(sas=place.sas) if signed else None))
+
+    def _datastore(self, name: str) -> Bucket:
+        container = next((one for known, one in self._containers.items() if known.lower() == name.lower()), None)
+        if container is not None:
+            return self._own(container)
+        record = self._find_datastore(name.lower())
+        if record is None:
+            known = ", ".join(f"'{known}'" for known in self._containers)
+            raise InvalidInputError(f"There is no datastore '{name}'. The local service has {known}.")
+        found = datastore_container(record)
+        own = own_container(self.address, found.url)
+        return self._own(own) if own is not None else RemoteBucket(self._remote(found.url, found.credential))
 
     def create_containers(self) -> None:
         """Make the datastores' containers; those that are there are fine."""
@@ -112,7 +124,7 @@ class Store:
             if self._embedded is not None:
                 self._embedded.create_container(name)
             else:
-                self._remote(name).create()
+                self._remote_own(name).create()
 
     def close(self) -> None:
         """Close it; a server that was started for it is ended, which waits for connections that are left open."""
@@ -124,23 +136,21 @@ class Store:
     def _own(self, container: str) -> Bucket:
         if self._embedded is not None:
             return EmbeddedBucket(self._embedded, container, f"{self.address.endpoint}/{container}")
-        return RemoteBucket(self._remote(container))
+        return RemoteBucket(self._remote_own(container))
 
-    def _remote(self, container: str) -> Container:
+    def _remote_own(self, container: str) -> Container:
+        return self._remote(f"{self.address.endpoint}/{container}", ContainerCredential(account_key=self.address.key))
+
+    def _remote(self, url: str, credential: ContainerCredential | None) -> Container:
+        """Return a container of any account; its connections are kept for the next one who asks."""
+        key = url, None if credential is None else credential.account_key or credential.sas
         with self._lock:
-            if container not in self._open:
-                credential = ContainerCredential(account_key=self.address.key)
-                self._open[container] = Container(f"{self.address.endpoint}/{container}", credential)
-            return self._open[container]
+            if key not in self._open:
+                self._open[key] = Container(url, credential)
+            return self._open[key]
 
-    def _own_container(self, url: str) -> str | None:
-        """Return the container of our own account a URL names; on this machine whatever the port was at the time."""
-        account, _, container = url.rpartition("/")
-        ours, theirs = urlsplit(self.address.endpoint), urlsplit(account)
-        same_host = (
-            leads_here(self.address.endpoint) and leads_here(account)
-        ) or ours.netloc.lower() == theirs.netloc.lower()
-        return container if same_host and ours.path == theirs.path else None
+    def _own_container(self, place: StoragePlace) -> str | None:
+        return None if place.container_url is None else own_container(self.address, place.container_url)
 
 
 def open_store(root: Path, storage: str | None, workspace_id: str, key: str, base_url: str) -> Store:

@@ -2,7 +2,8 @@
 
 Shapes are those of the service's recorded answers; ids are made up. ``{ws}`` is the workspace's id. In an answer
 ``<text>``, ``<time>``, ``<url>`` and ``<list>`` stand for what varies, ``<any>`` for anything, and a key ``<more>``
-allows further keys. ``after`` names the pairs that must have been sent before.
+allows further keys; ``<empty>`` is an answer without any body. ``{child}`` in a request is the run id that the pair
+``run-children`` answered. ``after`` names the pairs that must have been sent before.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from threading import Thread
 import uvicorn
 
 from azure_batch_endpoints.local.blobstore import BlobStore, blob_app
+from azure_batch_endpoints.local.blobstore.protocol import BlobProtocol
 
 ACCOUNT = "testaccount"
 KEY = base64.b64encode(b"a key for tests only").decode()
@@ -21,7 +22,7 @@ def main(folder: Path) -> None:
     with BlobStore(folder) as store, socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # before the port is told, so that nobody comes too early
-        config = uvicorn.Config(blob_app(store, ACCOUNT, KEY), log_level="critical", lifespan="off")
+        config = uvicorn.Config(blob_app(store, ACCOUNT, KEY), http=BlobProtocol, log_level="critical", lifespan="off")
         server = uvicorn.Server(config)
 
         def end_with_stdin() -> None:

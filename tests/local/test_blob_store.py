@@ -2,7 +2,6 @@
 
 Where the two are known to differ, the test says so by ``endpoint.name``:
 
-* metadata names: ASGI hands header names over in lower case, Azurite and Azure keep the case;
 * a backslash in a blob's name: Azurite makes a slash of it;
 * no authorization: 401 ``NoAuthenticationInformation`` like Azure, where Azurite says 403;
 * a wrong signature: 403 ``AuthenticationFailed`` like Azure, where Azurite says ``AuthorizationFailure``;
@@ -225,13 +224,6 @@ def test_metadata_is_replaced_and_the_content_stays(blob: BlobClient) -> None:
     assert after.metadata == {"name": "n", "version": "1", "upload_status": "completed", "ab": "2", "a_b": "3"}
     assert after.etag != before.etag
     assert blob.download_blob().readall() == b"data"
-
-
-def test_the_case_of_metadata_names_is_a_known_difference(endpoint: Endpoint, blob: BlobClient) -> None:
-    blob.upload_blob(b"data", metadata={"MixedCase": "Value"})
-
-    name = "mixedcase" if endpoint.name == "embedded" else "MixedCase"
-    assert blob.get_blob_properties().metadata == {name: "Value"}
 
 
 def test_http_headers_are_kept_and_replaced(blob: BlobClient) -> None:

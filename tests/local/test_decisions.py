@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 
@@ -235,6 +236,50 @@ def test_no_roles_no_prices(site: Site) -> None:
 
     assert compute.raw["properties"]["properties"]["vmSize"] == "STANDARD_NC24"
     assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
+
+
+def asked(site: Site, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
+    info = site.client.local_service
+    assert info is not None
+    return httpx.request(
+        method,
+        info.base_url + path,
+        json=body,
+        headers={"Authorization": f"Bearer {info.token}", **headers},
+        timeout=30,
+    )
+
+
+def posted(site: Site, request_id: str, uri: str) -> httpx.Response:
+    body = {"properties": {"inputData": {"input": {"jobInputType": "UriFolder", "uri": uri}}}}
+    return asked(site, "POST", f"/scoring/{site.endpoint.name}/jobs", body, **{"repeatability_request-id": request_id})
+
+
+def test_a_repeated_post_is_one_job(site: Site) -> None:
+    site.endpoint.deployments.create(site.spec(NAMES), set_default=True)
+    place = "azureml://datastores/workspaceblobstore/paths/"
+
+    first, again, other = (posted(site, "id-1", place + name) for name in ("one/", "one/", "two/"))
+
+    assert [one.status_code for one in (first, again, other)] == [201, 200, 409]
+    assert first.json()["name"] == again.json()["name"]
+
+
+def test_queued_at_first(site: Site) -> None:
+    site.endpoint.deployments.create(site.spec(NAMES), set_default=True)
+
+    answer = posted(site, "id-2", "azureml://datastores/workspaceblobstore/paths/nothing/")
+
+    assert answer.json()["properties"]["status"] == "Queued"
+
+
+def test_nothing_is_throttled(site: Site) -> None:
+    path = f"/subscriptions/{site.client.subscription_id}/resourceGroups/{site.client.resource_group}/providers"
+    path += f"/Microsoft.MachineLearningServices/workspaces/{site.client.workspace}?api-version=2023-10-01"
+
+    left = {asked(site, "GET", path).headers["x-ms-ratelimit-remaining-subscription-reads"] for _ in range(5)}
+
+    assert len(left) == 1
 
 
 def test_at_once(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -11,9 +12,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from azure_batch_endpoints.local.buckets import EmbeddedBucket
 from azure_batch_endpoints.states import JobStatus
 from tests.local.service_bench import Bench, uri
 
@@ -250,6 +253,34 @@ def test_jobs_start_in_order_as_slots_come_free_and_a_waiting_one_is_cancelled_a
     assert "2 worker processes (of 5 asked for" in bench.log(first)
 
 
+def test_a_job_that_is_cancelled_before_it_is_submitted_never_runs(bench: Bench) -> None:
+    put_files(bench, 1)
+    row = bench.state.add_job(bench.row())
+    bench.scheduler.cancel(row.name)
+    bench.scheduler.submit(row.name)
+    assert bench.score().status is JobStatus.COMPLETED
+    assert bench.job(row.name).status is JobStatus.CANCELED
+    assert not bench.settings.job_folder(row.name).exists()
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), OSError("gone")])
+def test_a_store_that_cannot_take_the_logs_does_not_fail_the_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    put_files(bench, 1)
+    upload = EmbeddedBucket.upload
+
+    def refuse(bucket: EmbeddedBucket, name: str, *arguments: Any, **options: Any) -> None:
+        if name.startswith("ExperimentRun/"):
+            raise error
+        upload(bucket, name, *arguments, **options)
+
+    monkeypatch.setattr(EmbeddedBucket, "upload", refuse)
+    row = bench.score()
+    assert (row.status, row.error) == (JobStatus.COMPLETED, None)
+    assert bench.output(row) == lines(1)
+
+
 def test_submitting_a_job_twice_runs_it_once_and_cancelling_an_ended_one_changes_nothing(bench: Bench) -> None:
     put_files(bench, 2)
     row = bench.submit()
@@ -415,7 +446,7 @@ def test_a_file_anywhere_in_the_web_is_an_input_and_a_folder_there_is_refused(be
     assert job.status is JobStatus.COMPLETED, job.error
     assert bench.output(job) == "a b.txt: from the web\n"
     missing = bench.score(data=f"{web}/none.txt", kind="file")
-    assert missing.error and f"There is no file at '{web}/none.txt'" in missing.error
+    assert missing.error and f"There is no file '{web}/none.txt' to score." in missing.error
     folder = bench.score(data=f"{web}/", kind="folder")
     assert folder.error and f"The input folder '{web}/' cannot be listed" in folder.error
     for file in (bench.settings.job_folder(job.name)).rglob("*"):

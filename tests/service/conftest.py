@@ -12,6 +12,7 @@ from azure_batch_endpoints.local.app import create_app
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.job import ServiceSettings, StoreAddress
 from azure_batch_endpoints.local.state import State
+from tests.service import wire_shapes
 from tests.service.in_process import BASE, TOKEN, WORKSPACE_ID, InProcess, RecordingQueue, Service
 
 
@@ -29,5 +30,7 @@ def service(context: ServiceContext) -> Iterator[Service]:
     queue = context.queue
     assert isinstance(queue, RecordingQueue)
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(transport=InProcess(create_app(context)), base_url=BASE, headers=headers) as http:
+    hooks = {"response": [wire_shapes.check]}
+    app = create_app(context)
+    with httpx.Client(transport=InProcess(app), base_url=BASE, headers=headers, event_hooks=hooks) as http:
         yield Service(context, queue, http)

@@ -65,9 +65,11 @@ class Service:
         return str(self.context.workspace)
 
     def url(self, path: str) -> str:
-        return (
-            path if path.startswith(("http", "/scoring", "/history", "/data/v1.0", "/logs")) else self.workspace + path
-        )
+        """Return where a request goes; below the workspace with an api-version, which it must have."""
+        if path.startswith(("http", "/scoring", "/history", "/data/v1.0", "/logs")):
+            return path
+        version = "" if "api-version=" in path.lower() else ("&" if "?" in path else "?") + "api-version=2024-10-01"
+        return self.workspace + path + version
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.http.get(self.url(path), **options)

@@ -63,7 +63,7 @@ def test_the_workspace_names_its_discovery_and_discovery_names_this_service(serv
 def test_another_workspace_is_not_found_and_the_answer_names_the_one_there_is(
     service: Service, old: str, new: str, code: str
 ) -> None:
-    answer = service.http.get(service.workspace.replace(old, new) + "/batchEndpoints")
+    answer = service.http.get(service.url("/batchEndpoints").replace(old, new))
 
     assert answer.status_code == 404
     assert error(answer)["code"] == code

@@ -190,3 +190,9 @@ def test_a_uri_into_the_own_store_follows_the_store_to_another_port(service: Ser
 
     assert mine["codeUri"] == f"{BASE}/acct/c1/src"
     assert other["codeUri"] == "http://127.0.0.1:1111/other/c1/src"
+
+
+def test_an_image_that_looks_like_json_is_text(service: Service) -> None:
+    for image, status in (("{image}", 201), ("{image}", 201), ("{other}", 409)):
+        answer = service.put("/environments/env/versions/1", {"properties": {"image": image}})
+        assert answer.status_code == status

@@ -134,6 +134,17 @@ def test_a_put_without_defaults_keeps_the_default_and_null_clears_it(service: Se
     assert cleared.json()["properties"]["defaults"] == {"deploymentName": None}
 
 
+@pytest.mark.parametrize("properties", [{"defaults": None}, {"defaults": {"deploymentName": None}}])
+def test_a_patch_with_null_clears_the_default_and_one_without_keeps_it(service: Service, properties: object) -> None:
+    service.with_deployment("blue")
+
+    kept = service.patch("/batchEndpoints/heart", {"properties": {"description": "new"}})
+    cleared = service.patch("/batchEndpoints/heart", {"properties": properties})
+
+    assert kept.json()["properties"]["defaults"] == {"deploymentName": "blue"}
+    assert cleared.json()["properties"]["defaults"] == {"deploymentName": None}
+
+
 def test_deleting_an_endpoint_takes_its_deployments_along_and_leaves_its_jobs(service: Service) -> None:
     service.with_deployment("blue")
     job = service.invoke().json()["name"]
@@ -191,7 +202,7 @@ def test_an_operation_that_never_began_is_not_found(service: Service) -> None:
     region = "/subscriptions/x/providers/Microsoft.MachineLearningServices/locations/eastus2"
 
     for kind in ("mfeOperationsStatus", "mfeOperationResults", "computeOperationsStatus"):
-        assert service.http.get(f"{region}/{kind}/bebes:a:b").status_code == 404
+        assert service.http.get(f"{region}/{kind}/bebes:a:b?api-version=2024-10-01").status_code == 404
 
 
 def test_a_batch_endpoint_has_no_keys(service: Service) -> None:

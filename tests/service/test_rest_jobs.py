@@ -72,7 +72,7 @@ def test_a_completed_job_tells_its_stages(ready: Service) -> None:
 
     assert stages["Execution"]["Status"] == "Finished"
     assert stages["Execution"]["EndTime"] >= stages["Execution"]["StartTime"]
-    assert ready.get(history(ready, "job-1")).json()["duration"].startswith("0:00:0")
+    assert ready.get(history(ready, "job-1")).json()["duration"].startswith("00:00:0")
 
 
 def test_an_unknown_job_is_not_found(ready: Service) -> None:
@@ -96,6 +96,9 @@ def test_the_step_of_a_job_has_null_properties(ready: Service) -> None:
         ("", ["job-3", "job-2", "job-1"]),
         ("listViewType=ActiveOnly", ["job-3", "job-2", "job-1"]),
         ("listViewType=ArchivedOnly", []),
+        ("listViewType=all", ["job-3", "job-2", "job-1"]),
+        ("scheduled=true", []),
+        ("scheduleId=nightly", []),
         ("jobType=Pipeline", ["job-3", "job-2", "job-1"]),
         ("jobType=Command", []),
         ("status=Failed", ["job-2"]),
@@ -168,7 +171,7 @@ def test_cancelling_a_job_that_has_ended_changes_nothing(ready: Service) -> None
 def test_the_cancel_of_an_unknown_job_never_began(ready: Service) -> None:
     region = "/subscriptions/x/providers/Microsoft.MachineLearningServices/locations/local"
 
-    assert ready.http.get(f"{region}/mfeOperationResults/jc:ws:none").status_code == 404
+    assert ready.http.get(f"{region}/mfeOperationResults/jc:ws:none?api-version=2024-10-01").status_code == 404
 
 
 def test_the_ledger_tells_what_became_of_each_input(ready: Service) -> None:

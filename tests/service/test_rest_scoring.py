@@ -139,6 +139,10 @@ def test_every_documented_form_of_an_input_is_understood(
 def test_the_output_of_a_job_is_an_input_of_the_next(ready: Service) -> None:
     first = ready.invoke().json()["name"]
     uri = f"azureml://jobs/{first}/outputs/score/paths/predictions.csv"
+    early = ready.invoke(inputData={"x": {"jobInputType": "UriFile", "uri": uri}})
+    assert early.status_code == 409 and "is Queued. Its output is an input when it has completed." in said(early)
+    for status in (JobStatus.PREPARING, JobStatus.RUNNING, JobStatus.FINALIZING, JobStatus.COMPLETED):
+        ready.context.state.move_job(first, status)
 
     second = ready.invoke(inputData={"x": {"jobInputType": "UriFile", "uri": uri}}).json()["name"]
 
@@ -155,6 +159,7 @@ def test_the_output_of_a_job_is_an_input_of_the_next(ready: Service) -> None:
         ({"outputData": {"s": {"uri": "{ws}/datastores/workspaceblobstore/paths/o/f.txt"}}}, PLACE + "o/", "f.txt"),
         ({"outputDataset": {**STORE, "path": "/o"}, "outputFileName": "f.txt"}, PLACE + "o/", "f.txt"),
         ({"outputDataset": {**STORE_ID, "path": "o/p"}}, PLACE + "o/p/", "predictions.csv"),
+        ({"outputDataset": {"path": "o/p"}}, PLACE + "o/p/", "predictions.csv"),
     ],
 )  # fmt: skip
 def test_every_documented_form_of_an_output_is_understood(
@@ -173,8 +178,8 @@ def test_every_documented_form_of_an_output_is_understood(
     [
         ({"inputData": None}, 400, "The job has no input"),
         ({"inputData": {}}, 400, "The job has no input"),
-        ({"inputData": {"x": {"jobInputType": "Literal", "value": 5}}}, 400, "Input 'x' is a literal"),
-        ({"inputData": {"x": {"jobInputType": "MLTable", "uri": URL}}}, 400, "type MLTable"),
+        ({"inputData": {"x": {"jobInputType": "Literal", "value": 5}}}, 400, "type 'LiteralJobInput' is not supported"),
+        ({"inputData": {"x": {"jobInputType": "MLTable", "uri": URL}}}, 400, "'MLTableJobInput' is not supported"),
         ({"inputData": {"x": {"jobInputType": "UriFile"}}}, 400, "Input 'x' has no 'uri'"),
         ({"inputData": {"x": {"uri": "./images"}}}, 400, "'./images'"),
         ({"inputData": {"x": {"uri": "azureml:images:1"}}}, 404, "Data asset 'images' not found. There are: 'other'."),
@@ -403,6 +408,16 @@ def test_the_page_of_a_job_opens_by_its_address_alone(ready: Service) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "shown" in answer.text and "Queued" in answer.text and 'http-equiv="refresh"' in answer.text
     assert "<script" not in answer.text
+
+
+def test_the_page_of_a_job_does_not_show_the_signature_of_its_input(ready: Service) -> None:
+    ready.invoke(name="shown", inputData={"x": {"uri": "https://other.blob.core.windows.net/c/in?sv=1&sig=c2VjcmV0"}})
+    address = ready.get("/jobs/shown").json()["properties"]["services"]["Studio"]["endpoint"]
+
+    page = ready.http.get(address).text
+
+    assert "https://other.blob.core.windows.net/c/in" in page
+    assert "c2VjcmV0" not in page
 
 
 def test_a_page_without_its_signature_or_with_that_of_another_job_is_refused(ready: Service) -> None:

@@ -60,7 +60,9 @@ def test_an_account_in_azure_is_described_as_azure_does(context: ServiceContext)
     store = StoreAddress("acct", "https://acct.blob.core.windows.net", "a2V5")
     app = create_app(replace(context, store=store))
     with httpx.Client(transport=InProcess(app), base_url=BASE, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-        found = http.get(f"{context.workspace}/datastores/workspaceblobstore").json()["properties"]
+        found = http.get(f"{context.workspace}/datastores/workspaceblobstore?api-version=2024-10-01").json()[
+            "properties"
+        ]
 
     assert (found["protocol"], found["endpoint"]) == ("https", "core.windows.net")
 
@@ -145,3 +147,69 @@ def test_a_ray_cluster_is_refused_rather_than_replaced_by_this_machine(service: 
     assert answer.status_code == 400
     assert "'ray-cluster' is a Ray cluster" in said(answer)
     assert service.get("/computes/ray-cluster").status_code == 404
+
+
+def test_a_cluster_keeps_everything_but_passwords(service: Service) -> None:
+    inner = {
+        "vmSize": "Standard_DS2_v2",
+        "subnet": {"id": "/subnets/a"},
+        "remoteLoginPortPublicAccess": "Enabled",
+        "EnableNodePublicIp": False,
+        "userAccountCredentials": {"adminUserName": "me", "adminUserPassword": "hidden"},
+    }
+    properties = {"computeType": "AmlCompute", "disableLocalAuth": True, "properties": inner}
+    service.put("/computes/cluster", {"identity": {"type": "SystemAssigned"}, "properties": properties})
+
+    answer = service.get("/computes/cluster")
+    found = answer.json()
+
+    kept = found["properties"]["properties"]
+    assert (found["identity"]["type"], found["properties"]["disableLocalAuth"]) == ("SystemAssigned", True)
+    assert (kept["subnet"], kept["enableNodePublicIp"]) == ({"id": "/subnets/a"}, False)
+    assert kept["userAccountCredentials"]["adminUserName"] == "me"
+    assert "hidden" not in answer.text
+
+
+def test_a_patch_changes_what_it_names_of_a_cluster(service: Service) -> None:
+    service.put("/computes/cluster", {**CLUSTER, "tags": {"a": "1"}})
+
+    scale = {"properties": {"properties": {"scaleSettings": {"maxNodeCount": 5}}}}
+    changed = service.patch("/computes/CLUSTER", scale)
+
+    assert changed.status_code == 200
+    found = service.get("/computes/cluster").json()
+    assert found["properties"]["properties"]["scaleSettings"]["maxNodeCount"] == 5
+    assert found["properties"]["properties"]["vmSize"] == "STANDARD_DS2_V2"
+    assert (found["tags"], found["location"]) == ({"a": "1"}, "eastus")
+    assert service.patch("/computes/none", scale).status_code == 404
+    assert service.patch("/computes/local", scale).status_code == 409
+
+
+def test_a_cluster_has_no_nodes_and_no_switch(service: Service) -> None:
+    service.put("/computes/cluster", CLUSTER)
+
+    assert service.post("/computes/cluster/listNodes").json() == {"nodes": []}
+    assert service.post("/computes/cluster/start").status_code == 400
+    assert service.post("/computes/none/listNodes").status_code == 404
+    assert service.delete("/computes/cluster?underlyingResourceAction=Burn").status_code == 400
+
+
+def test_the_region_offers_this_machine(service: Service) -> None:
+    provider = "/providers/Microsoft.MachineLearningServices"
+    region = f"/subscriptions/{service.context.workspace.subscription_id}{provider}/locations/local"
+
+    (size,) = service.http.get(f"{region}/vmSizes?api-version=2024-10-01").json()["value"]
+    (usage,) = service.http.get(f"{region}/usages?api-version=2024-10-01").json()["value"]
+
+    assert (size["name"], size["supportedComputeTypes"]) == ("LOCAL", ["AmlCompute"])
+    assert (usage["limit"], usage["currentValue"]) == (2, 0)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_an_identity_that_is_none_is_refused_and_the_list_stays_readable(service: Service, method: str) -> None:
+    service.put("/computes/cluster", {"identity": {"type": "SystemAssigned"}, "properties": {}})
+
+    answer = service.http.request(method, service.url("/computes/cluster"), json={"identity": 5, "properties": {}})
+
+    assert answer.status_code == 400 and "'identity'" in said(answer)
+    assert [one["name"] for one in service.get("/computes").json()["value"]] == ["local", "cluster"]

@@ -213,12 +213,41 @@ def test_a_service_that_names_no_place_for_code_is_an_error(world: World, folder
         code_id(world.workspace, "code")
 
 
-def test_an_old_api_version_does_not_reach_assets_that_came_later(folder: Path, world: World) -> None:
+def test_an_api_version_before_code_was_looked_up_is_not_used_for_it(folder: Path, world: World) -> None:
     world.service.answers["GET codes"] = {"value": [{"id": "/x"}]}
 
-    code_id(world.service.workspace(api_version="2021-10-01"), "code")
+    code_id(world.service.workspace(api_version="2022-10-01"), "code")
 
     assert world.service.query()["api-version"] == "2024-10-01"
+
+
+def test_code_of_2021_goes_into_the_default_datastore_and_is_not_sent_again(folder: Path, world: World) -> None:
+    workspace = world.service.workspace(api_version="2021-10-01")
+
+    first, again = code_id(workspace, "code"), code_id(workspace, "code")
+
+    assert first == again == world.service.transport.requests[0].path_url.split("?")[0]
+    assert {line.split("/")[0] for line in world.known} == {"PUT codes"}
+    assert world.service.query() == {"api-version": "2021-10-01"}
+    (put,) = [line for line in world.store.requests if line.startswith("PUT")]
+    blob = put.removeprefix("PUT ").removesuffix("/score.py")
+    assert blob.startswith("LocalUpload/")
+    assert world.service.sent() == {"properties": {"codeUri": f"{world.store.url}/{blob}", "isAnonymous": True}}
+    assert world.code.requests == []
+
+
+def test_models_and_data_sets_of_2021_are_registered_in_the_words_of_then(folder: Path, world: World) -> None:
+    workspace = world.service.workspace(api_version="2021-10-01")
+
+    models.register_model(workspace, ModelSpec(name="m", path="https://a.net/b/m", version="1", type="mlflow_model"))
+    model = world.service.sent()["properties"]
+    made = assets.register_dataset(workspace, DatasetSpec(name="d", path="https://a.net/b/d/", version="2"))
+
+    assert (model["modelFormat"], model["modelUri"]) == ("MLFlow", "https://a.net/b/m")
+    assert world.service.sent()["properties"]["paths"] == [{"folder": "https://a.net/b/d/"}]
+    assert not {"isArchived", "modelType", "dataUri", "dataType"} & {*model, *world.service.sent()["properties"]}
+    assert made.id == f"{PATH}/datasets/d/versions/2"
+    assert assets.resolve_input(workspace, dataset("d", version=2)) == Input("dataset", str(made.id))
 
 
 @pytest.mark.parametrize("given", ["azureml:batch-cluster", "batch-cluster", PATH.compute("batch-cluster")])

@@ -38,8 +38,8 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def fill(connection: sqlite3.Connection, found: set[str]) -> None:
     connection.execute("DELETE FROM blobs")
-    rows = [(1, name, 1, 0, VERSION, VERSION, "BlockBlob", "", "", None, "", 0) for name in found]
-    connection.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    rows = [(1, name, 1, 0, VERSION, VERSION, "BlockBlob", "", "", None, "", 0, "") for name in found]
+    connection.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def all_pages(connection: sqlite3.Connection, wanted: pages.Wanted) -> list[str]:
@@ -92,6 +92,10 @@ def test_the_name_after_a_prefix_is_above_all_that_begin_with_it(prefix: str, re
     assert after is None or not after.startswith(prefix)
 
 
+def stated(version: int) -> Blob:
+    return Blob(1, "b", 1, 0, version, version, "BlockBlob", "", "", None, "", 0)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -101,7 +105,11 @@ def test_the_name_after_a_prefix_is_above_all_that_begin_with_it(prefix: str, re
         ({"if-match": '"0x1"'}, 412),
         ({"if-none-match": '"0x1"'}, None),
         ({"if-none-match": f'"{etag(VERSION)}"'}, 304),
-        ({"if-none-match": "*"}, 304),
+        ({"if-none-match": "*"}, 400),
+        ({"if-match": f'"{etag(VERSION)}"', "if-unmodified-since": http_date(VERSION - 20_000_000)}, 412),
+        ({"if-none-match": f'"{etag(VERSION)}"', "if-modified-since": http_date(VERSION - 20_000_000)}, None),
+        ({"if-none-match": '"0x1"', "if-modified-since": http_date(VERSION)}, None),
+        ({"if-match": '"0x1"', "if-none-match": f'"{etag(VERSION)}"'}, 412),
         ({"if-modified-since": http_date(VERSION)}, 304),
         ({"if-modified-since": http_date(VERSION - 20_000_000)}, None),
         ({"if-unmodified-since": http_date(VERSION)}, None),
@@ -111,18 +119,24 @@ def test_the_name_after_a_prefix_is_above_all_that_begin_with_it(prefix: str, re
 def test_conditions_of_a_read(headers: dict[str, str], status: int | None) -> None:
     conditions = Conditions.of(headers)
     if status is None:
-        conditions.check_read(VERSION)
+        conditions.check_read(stated(VERSION))
         return
     with pytest.raises(BlobError) as caught:
-        conditions.check_read(VERSION)
-    assert (caught.value.code, caught.value.status) == ("ConditionNotMet", status)
+        conditions.check_read(stated(VERSION))
+    code = "UnsatisfiableCondition" if status == 400 else "ConditionNotMet"
+    assert (caught.value.code, caught.value.status) == (code, status)
 
 
 @pytest.mark.parametrize(
     ("headers", "version", "code"),
     [
         ({"if-none-match": "*"}, None, None),
-        ({"if-none-match": "*"}, VERSION, "BlobAlreadyExists"),
+        ({"if-none-match": "*"}, VERSION, None),
+        ({"if-match": '"0x1"', "if-none-match": '"0x1"'}, VERSION, "MultipleConditionHeadersNotSupported"),
+        ({"if-match": '"0x1","0x2"'}, VERSION, "MultipleConditionHeadersNotSupported"),
+        ({"if-match": "*", "if-unmodified-since": http_date(VERSION - 20_000_000)}, VERSION, None),
+        ({"x-ms-if-tags": "a = '1'"}, VERSION, "ConditionNotMet"),
+        ({"x-ms-lease-id": "x"}, VERSION, "LeaseNotPresentWithBlobOperation"),
         ({"if-none-match": f'"{etag(VERSION)}"'}, VERSION, "ConditionNotMet"),
         ({"if-match": "*"}, None, "ConditionNotMet"),
         ({"if-match": "*"}, VERSION, None),
@@ -131,12 +145,12 @@ def test_conditions_of_a_read(headers: dict[str, str], status: int | None) -> No
     ],
 )
 def test_conditions_of_a_change(headers: dict[str, str], version: int | None, code: str | None) -> None:
-    conditions = Conditions.of(headers)
+    found = None if version is None else stated(version)
     if code is None:
-        conditions.check_write(version)
+        Conditions.of(headers).check_write(found)
         return
     with pytest.raises(BlobError) as caught:
-        conditions.check_write(version)
+        Conditions.of(headers).check_write(found)
     assert caught.value.code == code
 
 
@@ -203,6 +217,6 @@ def test_a_block_list_is_read_in_order() -> None:
 def test_a_name_xml_cannot_carry_is_encoded() -> None:
     blob = Blob(1, "a\x01b/ü", 1, 0, VERSION, VERSION, "BlockBlob", "", "", None, "", 0)
 
-    text = blob_list("http://x/a/", "data", pages.Wanted(), pages.Page([blob], ""), metadata=False).decode()
+    text = blob_list("http://x/a/", "data", pages.Wanted(), pages.Page([blob], "")).decode()
 
     assert '<Name Encoded="true">a%01b%2F%C3%BC</Name>' in text

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from azure_batch_endpoints import errors
 from azure_batch_endpoints.cli.__main__ import app
-from azure_batch_endpoints.cli.endpoint import read_settings
+from azure_batch_endpoints.cli.invoke import read_settings
 from azure_batch_endpoints.cli.output import Output, Rows, Style
 from azure_batch_endpoints.cli.workspace import Connect, Target
 from azure_batch_endpoints.client import BatchClient
@@ -64,15 +64,22 @@ def test_there_is_every_noun_with_its_verbs() -> None:
         verbs.setdefault(noun, set()).add(verb)
 
     asset = {"create", "show", "list"}
+    endpoint = {"create", "show", "list", "update", "delete", "invoke", "list-jobs", "set-default"}
+    deployment = {"create", "show", "list", "update", "delete", "list-jobs"}
     assert verbs == {
-        "endpoint": {"create", "show", "list", "update", "delete", "invoke", "set-default"},
-        "deployment": {"create", "show", "list", "delete"},
+        "endpoint": endpoint,
+        "batch-endpoint": endpoint,
+        "deployment": deployment,
+        "batch-deployment": deployment,
         "job": {"show", "list", "stream", "logs", "wait", "cancel", "items", "retry-failed", "download"},
         "model": asset,
         "environment": asset,
         "dataset": asset,
+        "data": asset,
+        "datastore": {"show", "list"},
+        "workspace": {"show"},
         "compute": {"create", "show", "list", "delete"},
-        "local": {"start", "status", "stop"},
+        "local": {"start", "status", "stop", "token", "connection-string"},
     }
 
 
@@ -206,6 +213,8 @@ def test_set_names_what_is_wrong(pair: str, said: str) -> None:
         (["--root", "r"], {"ABE_CLOUD": "1"}, Target(False, "r", None)),
         (["--local"], {"ABE_CLOUD": "1"}, Target(False, None, None)),
         (["--config", "c"], {"ABE_ROOT": "r"}, Target(True, None, "c")),
+        (["-g", "g", "-w", "w"], {}, Target(False, None, None, {"resource_group": "g", "workspace": "w"})),
+        (["--cloud", "--subscription", "s"], {}, Target(True, None, None, {"subscription_id": "s"})),
     ],
 )
 def test_the_workspace_is_what_the_command_line_says_then_the_environment(
@@ -230,7 +239,8 @@ def test_the_workspace_is_what_the_command_line_says_then_the_environment(
         ["endpoint", "list", "--config", "c", "--root", "r"],
         ["endpoint", "show"],
         ["endpoint", "show", "a", "--name", "b"],
-        ["endpoint", "delete", "a"],
+        ["endpoint", "delete", "a", "--cloud"],
+        ["endpoint", "delete", "a", "--config", "c"],
         ["endpoint", "create", "a", "--tag", "novalue"],
         ["job", "items", "j", "--status", "lost"],
         ["nonsense"],
@@ -244,6 +254,12 @@ def test_a_wrong_command_line_exits_1_before_anything_is_connected(arguments: li
     assert answer.exit_code == 1
     assert "Error:" in answer.stderr
     assert answer.stdout == ""
+
+
+def test_a_script_may_delete_on_this_machine_without_being_asked() -> None:
+    answer = run("endpoint", "delete", "a", connect=refusing(errors.TransportError("it got here")))
+
+    assert "it got here" in answer.stderr
 
 
 def failed_job() -> Job:

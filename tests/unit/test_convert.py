@@ -7,7 +7,7 @@ import json
 import pytest
 
 from azure_batch_endpoints import dataset, file, folder
-from azure_batch_endpoints._wire import convert, models
+from azure_batch_endpoints._wire import convert, models, readback
 from azure_batch_endpoints._wire.convert import JobOverrides
 from azure_batch_endpoints.errors import InvalidInputError, SpecError
 from azure_batch_endpoints.inputs import Input
@@ -120,7 +120,7 @@ def test_the_form_of_2021_takes_one_input_and_says_so() -> None:
 
 
 def test_a_deployment_is_read_back_as_the_spec_that_would_make_it_again() -> None:
-    spec = convert.deployment_spec(models.DeploymentBody.read(deployment_body()))
+    spec = readback.deployment_spec(models.DeploymentBody.read(deployment_body()))
 
     assert spec.settings == RunSettings(
         mini_batch_size=5,
@@ -138,7 +138,7 @@ def test_a_deployment_is_read_back_as_the_spec_that_would_make_it_again() -> Non
 def test_a_deployment_with_a_name_this_package_would_refuse_is_read_all_the_same() -> None:
     body = {"name": "1_odd_name", "properties": {"outputAction": "SummaryOnly"}}
 
-    spec = convert.deployment_spec(models.DeploymentBody.read(body))
+    spec = readback.deployment_spec(models.DeploymentBody.read(body))
 
     assert (spec.name, spec.code, spec.settings.output_action) == ("1_odd_name", None, "summary_only")
 

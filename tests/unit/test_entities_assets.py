@@ -67,10 +67,10 @@ def test_versions_are_listed_lazily_by_name_or_the_newest_of_every_name() -> Non
     assert (newest.name, newest.version, newest.type, newest.uri) == ("digits", "2", "uri_folder", "")
 
 
-def test_an_old_api_version_is_not_used_where_it_knows_no_data_assets() -> None:
+def test_an_api_version_without_todays_data_assets_is_not_used_for_them() -> None:
     body = version_body("data", "digits", "1")
     desk = Desk(
-        {"GET digits/versions": reply(body={"value": [body]}), "GET versions/1": reply(body=body)}, version="2021-10-01"
+        {"GET digits/versions": reply(body={"value": [body]}), "GET versions/1": reply(body=body)}, version="2022-05-01"
     )
 
     Datasets(desk.workspace).get("digits", version="1")
@@ -78,6 +78,27 @@ def test_an_old_api_version_is_not_used_where_it_knows_no_data_assets() -> None:
 
     assert len(desk.transport.requests) == 2
     assert all("api-version=2024-10-01" in str(one.url) for one in desk.transport.requests)
+
+
+@pytest.mark.parametrize("word", ["file", "folder"])
+def test_2021_keeps_data_sets_under_a_path_and_words_of_its_own(word: str) -> None:
+    properties = {"paths": [{word: "azureml://datastores/s/paths/d"}], "isAnonymous": False}
+    body = {"id": f"{PATH}/datasets/digits/versions/1", "name": "1", "properties": properties}
+    desk = Desk({"GET datasets/digits/versions": reply(body={"value": [body]})}, version="2021-10-01")
+
+    (found,) = Datasets(desk.workspace).list("digits")
+
+    assert (found.name, found.version) == ("digits", "1")
+    assert (found.type, found.uri) == (f"uri_{word}", "azureml://datastores/s/paths/d")
+    assert all("api-version=2021-10-01" in str(one.url) for one in desk.transport.requests)
+
+
+@pytest.mark.parametrize(("said", "kind"), [("MLFlow", "mlflow_model"), ("Custom", "custom_model"), ("New", "New")])
+def test_2021_has_another_word_for_the_type_of_a_model(said: str, kind: str) -> None:
+    body = {"id": PATH.asset("models", "m", "1"), "name": "1", "properties": {"modelFormat": said, "modelUri": "u"}}
+    desk = Desk({"GET models/m/versions/1": reply(body=body)}, version="2021-10-01")
+
+    assert Models(desk.workspace).get("m", version="1").type == kind
 
 
 def test_an_answer_that_cannot_be_read_is_this_packages_error() -> None:

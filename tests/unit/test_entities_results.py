@@ -68,6 +68,36 @@ def test_the_place_comes_from_the_run_history_where_the_job_does_not_tell(defini
     assert found.uri == uri == found.uri
 
 
+REPORTED = "azureml://locations/we/workspaces/0b1c/data/azureml_child-1_output_data_score/versions/1"
+LONG = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/own/paths/out/"
+
+
+@pytest.mark.parametrize(
+    ("answer", "uri"),
+    [
+        (reply(body={"values": {REPORTED: {"uri": LONG, "type": "UriFolder"}}}), LONG),
+        (reply(body={"values": {REPORTED: {"uri": f"{LONG}rows.csv", "type": "UriFile"}}}), LONG),
+        (reply(body={"values": [REPORTED]}), "azureml://datastores/main/paths/azureml/child-1/score/"),
+        (reply(body={"values": None}), "azureml://datastores/main/paths/azureml/child-1/score/"),
+        (reply(404), "azureml://datastores/main/paths/azureml/child-1/score/"),
+    ],
+)
+def test_an_output_that_the_run_reports_is_where_it_says(answer: Step, uri: str) -> None:
+    run = {"outputs": {"score": {"assetId": REPORTED, "type": "UriFolder"}}}
+    found, _ = results(
+        {},
+        job_body("Completed", **HISTORY_ONLY),
+        {
+            "GET children": reply(body={"value": [{"runId": "child-1", "name": "batchscoring"}]}),
+            "POST rundata": reply(body={"runMetadata": run}),
+            "POST batchGetResolvedUris": answer,
+            "GET datastores": reply(body={"value": [{"name": "main", "properties": {"isDefault": True}}]}),
+        },
+    )
+
+    assert found.uri == uri
+
+
 def test_a_job_that_has_not_begun_has_no_place_yet() -> None:
     found, _ = results({}, job_body("Queued", **HISTORY_ONLY), {"GET children": reply(body={"value": []})})
 

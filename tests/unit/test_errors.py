@@ -100,12 +100,18 @@ def test_too_many_requests_tells_how_long_to_wait(header: str | None, seconds: f
         "AccountKey=SECRET;x",
         "Authorization: Bearer SECRET",
         "SharedAccessSignature=SECRET;",
+        "https://me:SECRET@gateway.example/x",
     ],
 )
 def test_no_secret_is_left_in_a_text(text: str) -> None:
     assert "SECRET" not in redact(text)
     assert "***" in redact(text)
     assert "SECRET" not in str(from_response(400, {}, text, action="read"))
+
+
+@pytest.mark.parametrize("text", ["wasbs://container@host/a:b", "http://127.0.0.1:5000/a@b", "azureml://a/b:1"])
+def test_an_address_without_a_secret_is_shown_whole(text: str) -> None:
+    assert redact(text) == text
 
 
 def test_a_spec_error_begins_with_file_and_line() -> None:

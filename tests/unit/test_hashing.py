@@ -162,6 +162,19 @@ def test_a_link_that_leads_astray_is_refused(model: Path, link: str, target: str
         scan(model)
 
 
+def test_a_folder_may_be_deeper_than_python_recurses(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(600):  # made step by step: the whole path is nearly as long as a path can be
+        deep /= "d"
+    deep.mkdir(parents=True)
+    (deep / "file").write_bytes(b"x")
+
+    tree = scan(tmp_path / "d")
+
+    assert [file.name for file in tree.files] == ["d/" * 599 + "file"]
+    assert len(tree.entries) == 600
+
+
 def test_what_is_neither_file_nor_folder_is_refused(model: Path) -> None:
     os.mkfifo(model / "pipe")
 

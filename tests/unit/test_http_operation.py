@@ -18,7 +18,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
 from azure_batch_endpoints._http import Deadline, DeadlinePassed, Operation, OperationEnded, Session, pauses
-from azure_batch_endpoints.errors import InvalidInputError, NotFoundError, TransportError
+from azure_batch_endpoints.errors import ForeignHostError, InvalidInputError, NotFoundError, TransportError
 from tests.unit.fake_clock import FakeClock
 from tests.unit.fake_transport import FakeTransport, Step, reply
 
@@ -199,7 +199,9 @@ def test_an_error_answer_to_a_look_is_raised_as_our_own() -> None:
 def test_a_status_address_on_a_foreign_host_is_refused() -> None:
     wire = Wire(reply(201, resource("Creating"), {"Azure-AsyncOperation": "https://evil.example/status"}))
 
-    with pytest.raises(TransportError, match=r"'evil\.example:443'.*Nothing was sent"):
+    with pytest.raises(
+        ForeignHostError, match=r"'evil\.example', named by the header Azure-AsyncOperation.*Nothing was"
+    ):
         wire.operation.wait(None)
     assert wire.polled == []
 
@@ -416,7 +418,7 @@ def test_a_token_that_names_a_foreign_host_sends_nothing() -> None:
     transport = FakeTransport()
     operation = Operation.resume(Session(ARM, None, {}, transport=transport), encoded(fields))
 
-    with pytest.raises(TransportError, match="did not name"):
+    with pytest.raises(ForeignHostError, match=r"evil\.example"):
         operation.poll()
     assert transport.requests == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from azure_batch_endpoints._http import Session, paged
 from azure_batch_endpoints.errors import NotFoundError, TransportError
@@ -40,7 +41,9 @@ def test_nothing_is_sent_before_the_first_item_and_no_page_ahead_of_the_reader()
     assert next(items) == 3
 
 
-@pytest.mark.parametrize("body", [None, {}, {"value": None}, {"value": [], "nextLink": None}, {"nextLink": ""}])
+@pytest.mark.parametrize(
+    "body", [None, {}, [], {"value": None}, {"value": {}}, {"value": [], "nextLink": None}, {"nextLink": ""}]
+)
 def test_an_empty_list_may_be_written_in_any_way(body: object) -> None:
     session, _ = make(reply(200, body))
 
@@ -74,6 +77,36 @@ def test_a_link_to_a_foreign_host_is_refused_and_nothing_is_sent_there(link: str
     with pytest.raises(TransportError, match="Nothing was sent"):
         next(items)
     assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("links", [["p=2", "p=2"], ["p=2", "p=3", "p=2"]])
+def test_a_link_that_was_followed_before_ends_the_list_with_an_error(links: list[str]) -> None:
+    answers = [reply(200, {"value": [number], "nextLink": f"{ARM}/jobs?{link}"}) for number, link in enumerate(links)]
+    session, transport = make(*answers)
+    items = paged(session, "/jobs", int, action="list jobs")
+
+    assert [next(items) for _ in links] == list(range(len(links)))
+    with pytest.raises(TransportError, match="Could not list jobs: the service answered with the same nextLink again"):
+        next(items)
+    assert len(transport.requests) == len(links)
+
+
+def test_the_pages_of_a_list_can_be_read_twice() -> None:
+    def answer(sent: requests.PreparedRequest) -> requests.Response:
+        last = "p=2" in str(sent.url)
+        return reply(200, {"value": [2]} if last else {"value": [1], "nextLink": f"{ARM}/jobs?p=2"})(sent)
+
+    transport = FakeTransport(answer)
+    items = paged(Session(ARM, None, {}, transport=transport), "/jobs", int, action="list jobs")
+
+    assert [[list(page) for page in items.by_page()] for _ in range(2)] == [[[1], [2]]] * 2
+
+
+def test_a_relative_link_is_read_from_the_page_it_stands_on() -> None:
+    session, transport = make(reply(200, {"value": [1], "nextLink": "?p=2"}), reply(200, {"value": [2]}))
+
+    assert list(paged(session, "/a/jobs", int, params={"p": 1}, action="list jobs")) == [1, 2]
+    assert transport.lines[1] == f"GET {ARM}/a/jobs?p=2"
 
 
 def test_an_error_of_the_service_comes_through_as_our_own() -> None:

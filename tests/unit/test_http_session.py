@@ -23,6 +23,7 @@ from azure_batch_endpoints._http import Answer, Clock, Deadline, DeadlinePassed,
 from azure_batch_endpoints._version import __version__
 from azure_batch_endpoints.errors import (
     AuthenticationError,
+    ForeignHostError,
     NotFoundError,
     ServerError,
     ServiceError,
@@ -339,6 +340,13 @@ def test_a_post_that_its_deadline_cuts_off_says_deadline_and_not_the_usual_limit
         "https://me@management.azure.com/x",
         "https://management.azure.com\n/x",
         "https://[management.azure.com/x",
+        "https://management.azure.com./x",
+        "https://management.azure.com@evil.example/x",
+        "https://management.azure.com%2eevil.example/x",
+        "https://management\u3002azure.com/x",
+        "https://mana\u0261ement.azure.com/x",
+        "https://xn--manaement-vod.azure.com/x",
+        "https://management-azure-com.evil.example/x",
         "ftp://management.azure.com/x",
         "management.azure.com/x",
         "",
@@ -348,7 +356,7 @@ def test_a_host_that_nobody_named_gets_no_request_and_no_token_is_asked_for(url:
     credential = Credential()
     session, transport = make(credential=credential)
 
-    with pytest.raises(TransportError, match="Nothing was sent"):
+    with pytest.raises(ForeignHostError, match="Nothing was sent"):
         session.send("GET", url, action="read")
 
     assert transport.requests == []
@@ -359,21 +367,27 @@ def test_the_error_names_the_foreign_host() -> None:
     session, _ = make()
 
     with pytest.raises(
-        TransportError, match=r"Could not read 'heart'. .*'evil\.example:443', a host that .* did not name"
-    ):
-        session.send("GET", "https://evil.example/jobs?sig=abc", action="read 'heart'")
+        ForeignHostError,
+        match=r"Could not read 'heart'\. The host 'evil\.example', named by the answer's nextLink, is not",
+    ) as caught:
+        session.send(
+            "GET", "https://evil.example/jobs?sig=abc", named_by="the answer's nextLink", action="read 'heart'"
+        )
+    assert caught.value.host == "evil.example" and "sig=" not in str(caught.value)
 
 
 def test_a_host_that_the_workspace_named_gets_the_token() -> None:
     session, transport = make(reply(201, {}), reply(200))
     scoring = "https://heart.eastus2.inference.ml.azure.com/jobs"
 
-    session.allow(scoring)
-    session.allow(scoring)
+    session.allow(scoring, named_by="the endpoint's scoringUri", action="invoke", scoring=True)
+    session.allow(scoring, named_by="the endpoint's scoringUri", action="invoke", scoring=True)
     session.send("POST", scoring, audience="ml", json={}, action="invoke")
     session.send("GET", "https://HEART.eastus2.inference.ml.azure.com:443/jobs", audience="ml", action="look")
 
     assert all(SECRET in sent.headers["Authorization"] for sent in transport.requests)
+    with pytest.raises(ForeignHostError):  # the token for management is nothing for a scoring host
+        session.send("GET", scoring, action="look")
 
 
 @pytest.mark.parametrize(
@@ -392,8 +406,8 @@ def test_a_name_that_is_not_believable_is_refused(base: str, url: str) -> None:
     session, transport = make(base=base)
 
     with pytest.raises(TransportError, match="Nothing was sent"):
-        session.allow(url)
-    with pytest.raises(TransportError):
+        session.allow(url, named_by="the endpoint's scoringUri", action="invoke", scoring=True)
+    with pytest.raises(ForeignHostError):
         session.send("GET", url, action="read")
 
     assert transport.requests == []
@@ -420,11 +434,20 @@ def test_a_base_url_in_plain_http_elsewhere_is_refused_at_once() -> None:
 def test_a_redirect_is_refused_and_named_not_followed(status: int) -> None:
     session, transport = make(reply(status, None, {"Location": "https://evil.example/?sig=abc"}))
 
-    with pytest.raises(TransportError, match=r"redirect to 'evil\.example'") as caught:
+    with pytest.raises(ForeignHostError, match=rf"'evil\.example', named by a redirect \({status}\)") as caught:
         session.send("GET", "/x", action="read")
 
     assert len(transport.requests) == 1
     assert "sig=" not in str(caught.value)
+
+
+def test_a_redirect_to_the_service_itself_is_not_followed_either() -> None:
+    session, transport = make(reply(302, None, {"Location": "/sign-in?sig=abc"}))
+
+    with pytest.raises(TransportError, match=r"redirect to 'management\.azure\.com', which is not followed"):
+        session.send("GET", "/x", action="read")
+
+    assert len(transport.requests) == 1
 
 
 def test_a_presigned_address_gets_no_token_on_any_https_host() -> None:
@@ -603,6 +626,45 @@ def test_the_default_transport_works_closes_and_ignores_a_proxy(address: str, mo
     with pytest.raises(TransportError, match=r"Could not read: the client is closed"):
         session.send("GET", "/x", action="read")
     gc.collect()  # an unclosed socket would be an error here
+
+
+def test_no_logger_shows_the_signature_of_an_address(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    with Session(address, Credential(), SCOPES) as session:
+        session.get_bytes(f"{address}/log?sv=2024&sp=r&sig=S1GN", action="read a log")
+        session.get_bytes(f"{address}/log?sig=S1GN&sp=r", action="read a log")
+
+    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
+    assert "/log?sv=***&sp=r&sig=***" in caplog.text
+    assert "S1GN" not in caplog.text and SECRET not in caplog.text
+    assert sum(type(one).__name__ == "_Blot" for one in logging.getLogger("urllib3.connectionpool").filters) == 1
+
+
+def test_a_proxy_of_the_environment_is_asked_for_the_way_to_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        asked: list[bytes] = []
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            asked.append(connection.recv(1000))
+            connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            connection.close()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        clock = FakeClock()
+        with (
+            Session(ARM, Credential(), SCOPES, clock=clock) as session,
+            pytest.raises((TransportError, DeadlinePassed)),
+        ):
+            session.send("POST", "/x", json={}, deadline=Deadline(clock, 0.5), action="read")
+        thread.join()
+
+    assert asked[0].startswith(b"CONNECT management.azure.com:443 ") and SECRET.encode() not in asked[0]
 
 
 def test_a_cut_connection_says_so_without_any_secret(address: str) -> None:

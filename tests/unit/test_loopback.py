@@ -24,6 +24,10 @@ def test_a_url_leads_here_whatever_its_scheme_port_and_case(url: str) -> None:
     assert leads_here(url)
 
 
+def test_what_is_no_url_leads_nowhere() -> None:
+    assert not leads_here("https://[::1")
+
+
 def test_a_storage_credential_is_not_sent_over_plain_http_to_a_name_that_looks_like_this_machine() -> None:
     with pytest.raises(InvalidInputError, match="plain http"):
         Container("http://127.example.com/account/container", ContainerCredential(account_key="a2V5"))

@@ -20,7 +20,7 @@ def test_what_samples_send_for_a_duration_is_read(value: str | float, seconds: f
     assert scalars.duration_from_wire(value) == seconds
 
 
-@pytest.mark.parametrize("value", ["", "x", "30s"])
+@pytest.mark.parametrize("value", ["", "x", "30s", "P1M", "P1Y2DT3S"])
 def test_what_is_no_duration_is_named(value: str) -> None:
     with pytest.raises(ValueError, match=f"'{value}' is not a duration such as PT30S"):
         scalars.duration_from_wire(value)

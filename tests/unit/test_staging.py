@@ -98,7 +98,20 @@ def test_a_file_and_a_folder_of_one_name_get_different_places(tmp_path: Path) ->
     assert [Path(batch.files[0]).name for batch in staged] == ["a", "b"]
 
 
-@pytest.mark.parametrize("name", ["../up", "/etc/passwd", "a//b", ".", "x/../../y", "n" * 300 + ".png", "ü" * 120])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../up",
+        "/etc/passwd",
+        "a//b",
+        ".",
+        "x/../../y",
+        "n" * 300 + ".png",
+        "ü" * 130,
+        "d/" * 511 + "x",
+        "ü/" * 500 + "x.png",
+    ],
+)
 def test_no_name_leads_out_of_the_folder_or_fails(tmp_path: Path, name: str) -> None:
     shelf = Shelf({name: "text"})
     (batch,) = stage(shelf, tmp_path / "in").batches(batches_of([name]))
@@ -109,8 +122,40 @@ def test_no_name_leads_out_of_the_folder_or_fails(tmp_path: Path, name: str) -> 
 
 
 def test_different_names_have_different_places(tmp_path: Path) -> None:
-    names = ["a/b", "a//b", "a/./b", "a/../b", "b", "n" * 300, "n" * 301]
+    names = ["a/b", "a//b", "a/./b", "a/../b", "b", "n" * 300, "n" * 301, "d/" * 800 + "x", "e/" * 800 + "x"]
     assert len({inside(tmp_path, name) for name in names}) == len(names)
+
+
+def test_a_base_name_that_the_file_system_takes_is_kept_however_deep_it_lies(tmp_path: Path) -> None:
+    for name in ("ü" * 120 + ".txt", "d/" * 800 + "x.txt", "trailing dot.", " spaces ", ".hidden", "new\nline"):
+        assert inside(tmp_path, name).name == name.rpartition("/")[2]
+        inside(tmp_path, name).parent.mkdir(parents=True, exist_ok=True)
+        inside(tmp_path, name).write_text("kept")
+
+
+def test_names_that_the_file_system_takes_for_one_get_different_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["A.txt", "a.txt", "\u00e4", "a\u0308"]  # the last two are two spellings of one letter
+    shelf = Shelf({name: name for name in names})
+    (tmp_path / "in").mkdir()
+    (tmp_path / "IN").mkdir(exist_ok=True)  # as if the file system took it for 'in'
+    staged = list(stage(shelf, tmp_path / "in").batches(batches_of(names)))
+    assert [Path(batch.files[0]).read_text() for batch in staged] == names
+    assert [Path(batch.files[0]).name for batch in staged] == names
+    places = {str(Path(batch.files[0])).casefold() for batch in staged}
+    assert len(places) == len(names)
+
+
+def test_a_path_too_long_for_this_machine_is_set_aside(tmp_path: Path) -> None:
+    root = tmp_path
+    while len(str(root)) < 3600:  # so deep that a whole path passes what the system takes
+        root = root / ("deep" * 40)
+    root.mkdir(parents=True)
+    name = "/".join(["part" * 20] * 12) + "/end.txt"
+    (staged,) = stage(Shelf({name: "text"}), root / "in").batches(batches_of([name]))
+    assert Path(staged.files[0]).read_text() == "text"
+    assert Path(staged.files[0]).name == "end.txt"
 
 
 def test_a_mini_batch_whose_file_is_gone_fails_with_the_reason_and_the_others_arrive(tmp_path: Path) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from azure_batch_endpoints.errors import InvalidInputError, NotFoundError, PermissionDeniedError, TransportError
+from azure_batch_endpoints._clouds import CHINA
+from azure_batch_endpoints._http import Session
+from azure_batch_endpoints._wire.models import DatastoreBody
+from azure_batch_endpoints._workspace import Workspace
+from azure_batch_endpoints.errors import (
+    ForeignHostError,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransportError,
+)
 from tests.unit.fake_workspace import PATH, FakeService, datastore
 
 
@@ -51,7 +61,7 @@ def test_the_default_container_takes_two_requests_then_none_for_half_an_hour() -
     assert container.credential is not None and container.credential.kind == "account_key"
     assert workspace.container("workspaceblobstore") is container
     assert service.lines == ["GET datastores", "POST datastores/workspaceblobstore/listSecrets"]
-    assert service.query(0) == {"api-version": "2024-10-01", "isDefault": "true", "count": "30"}
+    assert service.query(0) == {"api-version": "2024-10-01", "count": "30", "isDefault": "true", "orderByAsc": "false"}
     service.clock.now += 1801
     assert workspace.container() is not container
     assert service.lines[2:] == ["POST datastores/workspaceblobstore/listSecrets"]
@@ -89,6 +99,43 @@ def test_a_user_who_may_not_see_the_secret_goes_on_with_the_own_credential() -> 
     assert container.credential is not None and container.credential.token is user
     with pytest.raises(PermissionDeniedError):
         FakeService(refused).workspace().container()
+
+
+@pytest.mark.parametrize("answer", [{}, {"secretsType": "Sas", "sasToken": None}, {"secretsType": "None"}, []])
+def test_a_datastore_that_hands_out_no_secret_is_opened_with_the_users_credential(answer: object) -> None:
+    user = User()
+    service = FakeService({"POST datastores/workspaceblobstore/listSecrets": (200, answer)})
+
+    container = service.workspace(credential=user).container()
+
+    assert container.credential is not None and container.credential.token is user
+    assert FakeService(service.answers).workspace().container().credential is None
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"endpoint": "evil.example"},
+        {"endpoint": "core.windows.net.evil.example"},
+        {"endpoint": "core.chinacloudapi.cn"},
+        {"accountName": "evil.example/x"},
+        {"endpoint": "127.0.0.1:9", "protocol": "http"},
+    ],
+)
+def test_the_users_credential_opens_storage_of_the_cloud_only(where: dict[str, Any]) -> None:
+    body = datastore("open", credentials={"credentialsType": "None"}, **where)
+    service = FakeService({"GET datastores/open": body})
+
+    with pytest.raises(ForeignHostError, match=r"Could not open datastore 'open': its host .* is no storage of Azure"):
+        service.workspace(credential=User()).container("open")
+
+
+def test_a_datastore_that_names_no_endpoint_is_in_the_clouds_own_storage() -> None:
+    session = Session(CHINA.management_url, None, {}, cloud=CHINA)
+
+    body = DatastoreBody.read(datastore("open", endpoint=None))
+
+    assert Workspace(session, PATH)._container_url(body, "open") == "https://acct.blob.core.chinacloudapi.cn/store"
 
 
 def test_a_datastore_that_holds_no_blobs_is_refused() -> None:

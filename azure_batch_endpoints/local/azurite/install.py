@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -21,7 +22,6 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 """Where Debian and Red Hat keep the authorities they trust."""
 _FILES = ("package.json", "package-lock.json")
 _SECONDS = 900
-_MAIN = Path("node_modules", "azurite", "dist", "src", "blob", "main.js")
 
 
 def cache_folder() -> Path:
@@ -35,6 +35,30 @@ def cache_folder() -> Path:
     return base / "azure_batch_endpoints"
 
 
+class Package(NamedTuple):
+    """A Node.js package pinned by a lock file.
+
+    Attributes:
+        name: What it is called in the cache folder and in messages.
+        source: The folder with its ``package.json`` and ``package-lock.json``.
+        main: The file that is there once it is installed, below the folder it is installed in.
+        advice: What to do when it cannot be installed.
+    """
+
+    name: str
+    source: Path
+    main: Path
+    advice: str = ""
+
+
+_AZURITE = Package(
+    "azurite",
+    _HERE,
+    Path("node_modules", "azurite", "dist", "src", "blob", "main.js"),
+    ', or leave storage="azurite" out to use the embedded blob store',
+)
+
+
 def azurite_program(node: Node, cache: Path | None = None) -> Path:
     """Azurite's main script, installed first when it is not there yet.
 
@@ -45,42 +69,48 @@ def azurite_program(node: Node, cache: Path | None = None) -> Path:
     Raises:
         LocalServiceError: The installation failed; the message ends with npm's last words.
     """
+    return install(_AZURITE, node, cache)
+
+
+def install(package: Package, node: Node, cache: Path | None = None) -> Path:
+    """A package's main file, installed first when it is not there yet; see :func:`azurite_program`."""
     cache = cache or cache_folder()
-    folder = cache / f"azurite-{_fingerprint()}"
-    if not (folder / _MAIN).is_file():
+    folder = cache / f"{package.name}-{_fingerprint(package)}"
+    if not (folder / package.main).is_file():
         cache.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(cache / "azurite.lock", timeout=_SECONDS):
-                if not (folder / _MAIN).is_file():
-                    _install(node, folder)
+            with FileLock(cache / f"{package.name}.lock", timeout=_SECONDS):
+                if not (folder / package.main).is_file():
+                    _install(package, node, folder)
         except Timeout:
             raise LocalServiceError(
-                f"Another process has been installing Azurite in '{cache}' for {_SECONDS} s. End it and try again."
+                f"Another process has been installing {package.name.title()} in '{cache}' for {_SECONDS} s. "
+                "End it and try again."
             ) from None
-    return folder / _MAIN
+    return folder / package.main
 
 
-def _fingerprint() -> str:
+def _fingerprint(package: Package) -> str:
     digest = hashlib.sha256()
     for name in _FILES:
-        digest.update((_HERE / name).read_bytes())
+        digest.update((package.source / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _install(node: Node, folder: Path) -> None:
+def _install(package: Package, node: Node, folder: Path) -> None:
     # Into a folder beside it, then renamed: a half-made installation is never taken for a whole one.
-    making = Path(tempfile.mkdtemp(prefix="azurite-", dir=folder.parent))
+    making = Path(tempfile.mkdtemp(prefix=f"{package.name}-", dir=folder.parent))
     try:
         for name in _FILES:
-            shutil.copyfile(_HERE / name, making / name)
-        _npm_ci(node, making)
+            shutil.copyfile(package.source / name, making / name)
+        _npm_ci(package, node, making)
         shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _npm_ci(node: Node, folder: Path) -> None:
+def _npm_ci(package: Package, node: Node, folder: Path) -> None:
     command = [*node.npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         done = subprocess.run(  # noqa: S603  npm was found by us, the arguments are constant
@@ -95,9 +125,9 @@ def _npm_ci(node: Node, folder: Path) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _failed(str(error)) from error
-    if done.returncode or not (folder / _MAIN).is_file():
-        raise _failed(done.stdout)
+        raise _failed(package, str(error)) from error
+    if done.returncode or not (folder / package.main).is_file():
+        raise _failed(package, done.stdout)
 
 
 def _trusted() -> dict[str, str]:
@@ -107,9 +137,9 @@ def _trusted() -> dict[str, str]:
     return {"NODE_EXTRA_CA_CERTS": found} if found else {}
 
 
-def _failed(output: str) -> LocalServiceError:
+def _failed(package: Package, output: str) -> LocalServiceError:
     words = " | ".join(line.strip() for line in output.strip().splitlines()[-5:])
     return LocalServiceError(
-        "Azurite could not be installed with npm. Check that npm can reach its registry (npm config get registry), or "
-        f'leave storage="azurite" out to use the embedded blob store. npm said: {words}'
+        f"{package.name.title()} could not be installed with npm. Check that npm can reach its registry "
+        f"(npm config get registry){package.advice}. npm said: {words}"
     )

@@ -1,4 +1,7 @@
-"""The blob endpoint as an ASGI application: routes, refusals, and sending answers. Operations are in the *_routes."""
+"""The blob endpoint as an ASGI application: letting requests in, refusals, and sending answers.
+
+Which operation a request is says ``routes``; the operations are in the ``*_routes``.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,14 @@ import functools
 import itertools
 import logging
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
+from datetime import datetime, timezone
 
 from azure_batch_endpoints.local import disk
-from azure_batch_endpoints.local.blobstore import batch, xml
-from azure_batch_endpoints.local.blobstore import blob_routes as blob
-from azure_batch_endpoints.local.blobstore import block_routes as block
-from azure_batch_endpoints.local.blobstore import container_routes as container
+from azure_batch_endpoints.local.blobstore import account_routes, batch, cors, index, routes, traits, xml
 from azure_batch_endpoints.local.blobstore.auth import Authenticator, Need
 from azure_batch_endpoints.local.blobstore.encoding import check_blob_name, check_container_name
 from azure_batch_endpoints.local.blobstore.failures import BlobError
@@ -32,57 +33,13 @@ from azure_batch_endpoints.local.blobstore.http import (
 )
 from azure_batch_endpoints.local.blobstore.service import Call, Route, Service
 from azure_batch_endpoints.local.blobstore.store import BlobStore
+from azure_batch_endpoints.local.blobstore.traits import Traits
 
 _log = logging.getLogger("azure_batch_endpoints.local.blobstore")
 _VERSION = "2021-12-02"
+_A_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PIECE = 1 << 20
 _THREADS = 8
-
-_READ = Need("o", "r")
-_WRITE = Need("o", "w")
-_CREATE = Need("o", "cw")
-
-# (level, method, restype, comp) -> operation
-_ROUTES: Mapping[tuple[str, str, str, str], Route] = MappingProxyType(
-    {
-        ("account", "GET", "", "list"): Route(container.list_containers, Need("s", "l", within_container=False)),
-        ("account", "GET", "service", "properties"): Route(
-            container.service_properties, Need("s", "r", within_container=False)
-        ),
-        ("container", "PUT", "container", ""): Route(
-            container.create_container, Need("c", "cw", within_container=False)
-        ),
-        ("container", "GET", "container", ""): Route(container.get_container, Need("c", "r", within_container=False)),
-        ("container", "HEAD", "container", ""): Route(container.get_container, Need("c", "r", within_container=False)),
-        ("container", "GET", "container", "metadata"): Route(
-            container.get_container, Need("c", "r", within_container=False)
-        ),
-        ("container", "HEAD", "container", "metadata"): Route(
-            container.get_container, Need("c", "r", within_container=False)
-        ),
-        ("container", "PUT", "container", "metadata"): Route(
-            container.set_container_metadata, Need("c", "w", within_container=False)
-        ),
-        ("container", "DELETE", "container", ""): Route(
-            container.delete_container, Need("c", "d", within_container=False)
-        ),
-        ("container", "GET", "container", "list"): Route(container.list_blobs, Need("c", "l")),
-        ("blob", "PUT", "", ""): Route(blob.put_blob, _CREATE),
-        ("blob", "PUT", "", "block"): Route(block.put_block, _WRITE),
-        ("blob", "PUT", "", "blocklist"): Route(block.put_block_list, _WRITE),
-        ("blob", "GET", "", "blocklist"): Route(block.get_block_list, _READ),
-        ("blob", "PUT", "", "appendblock"): Route(blob.append_block, Need("o", "aw")),
-        ("blob", "PUT", "", "metadata"): Route(blob.set_metadata, _WRITE),
-        ("blob", "GET", "", "metadata"): Route(blob.get_metadata, _READ),
-        ("blob", "HEAD", "", "metadata"): Route(blob.get_metadata, _READ),
-        ("blob", "PUT", "", "properties"): Route(blob.set_properties, _WRITE),
-        ("blob", "GET", "", ""): Route(blob.get_blob, _READ),
-        ("blob", "HEAD", "", ""): Route(blob.head_blob, _READ),
-        ("blob", "DELETE", "", ""): Route(blob.delete_blob, Need("o", "d")),
-    }
-)
-_INFORMATION = Route(container.account_information, Need("", "", within_container=True))
-_NOT_KEPT = ("snapshot", "versionid")
 
 
 def blob_app(store: BlobStore, account: str, key: str) -> ASGIApp:
@@ -97,7 +54,13 @@ def blob_app(store: BlobStore, account: str, key: str) -> ASGIApp:
         An ASGI application for requests whose path begins with ``/{account}``.
     """
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob-store-files")
-    endpoint = _Endpoint(Service(store, account, Authenticator(account, key), threads))
+
+    def known(container: str) -> Traits:
+        with store.reading() as connection:
+            found = index.find_container(connection, container)
+        return traits.decode(found.traits if found else "")
+
+    endpoint = _Endpoint(Service(store, account, Authenticator(account, key, known), threads))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:  # servers tell ASGI 3 by a plain function
         await endpoint.serve(scope, receive, send)
@@ -129,17 +92,25 @@ class _Endpoint:
         try:
             request = Request.from_scope(scope, receive)
         except BlobError as error:
-            return self._labelled(_refusal(error, scope["method"]), {})
+            return self._labelled(_refusal(error, scope["method"], number := self._number()), {}, number)
         return await self._answer(request)
 
     async def _answer(self, request: Request) -> Response:
+        number = self._number()
         try:
             response = await self._operate(request)
         except BlobError as error:
-            response = _refusal(error, request.method)
+            response = _refusal(error, request.method, number)
         except Exception as error:  # noqa: BLE001  a defect of one request is answered and logged, never passed on
-            response = _refusal(self._failure(error, request), request.method)
-        return self._labelled(response, request.headers)
+            response = _refusal(self._failure(error, request), request.method, number)
+        if "origin" in request.headers and request.method != "OPTIONS":
+            rules = account_routes.cross_origin_rules(self._service)
+            self._labelled(response, request.headers, number)
+            response.headers.update(
+                cors.answered(rules, request.method, request.headers["origin"], [*response.headers])
+            )
+            return response
+        return self._labelled(response, request.headers, number)
 
     def _failure(self, error: Exception, request: Request) -> BlobError:
         if disk.is_full(error):
@@ -151,6 +122,12 @@ class _Endpoint:
     async def _operate(self, request: Request) -> Response:
         if request.account != self._service.account:
             raise BlobError("InvalidUri", f"There is no account '{request.account}' here.", status=404)
+        if request.method == "OPTIONS":
+            rules = account_routes.cross_origin_rules(self._service)
+            return Response(200, {**cors.preflight(rules, request.headers), "content-length": "0"})
+        version = request.headers.get("x-ms-version")
+        if version is not None and not _A_VERSION.fullmatch(version):
+            raise BlobError("InvalidHeaderValue", f"'x-ms-version' is '{version}', not a date like {_VERSION}.")
         route = self._route(request)
         grant = self._service.authenticator.check(request, route.need)
         if request.container:
@@ -160,24 +137,18 @@ class _Endpoint:
         return await route.handler(Call(self._service, request, grant))
 
     def _route(self, request: Request) -> Route:
-        query = request.query
-        kind, component = query.get("restype", ""), query.get("comp", "")
-        if component == "batch" and request.method == "POST" and not request.blob:
+        if request.query.get("comp") == "batch" and request.method == "POST" and not request.blob:
             return self._batch
-        if kind == "account" and component == "properties" and request.method in ("GET", "HEAD"):
-            return _INFORMATION
-        if any(name in query for name in _NOT_KEPT):
-            raise BlobError("InvalidQueryParameterValue", "Snapshots and versions are not kept here.")
-        level = "blob" if request.blob else "container" if request.container else "account"
-        route = _ROUTES.get((level, request.method, kind, component))
-        if route is None:
-            raise _unknown(level, request.method, kind, component)
-        return route
+        return routes.find(request)
 
-    def _labelled(self, response: Response, headers: Mapping[str, str]) -> Response:
+    def _number(self) -> str:
+        return f"{self._run}-{next(self._numbers):012x}"
+
+    def _labelled(self, response: Response, headers: Mapping[str, str], number: str) -> Response:
         labels = response.headers
-        labels["x-ms-request-id"] = f"{self._run}-{next(self._numbers):012x}"
-        labels["x-ms-version"] = headers.get("x-ms-version", _VERSION)
+        labels["x-ms-request-id"] = number
+        version = headers.get("x-ms-version", _VERSION)
+        labels["x-ms-version"] = version if _A_VERSION.fullmatch(version) else _VERSION
         asked = headers.get("x-ms-client-request-id")
         if asked is not None:
             labels["x-ms-client-request-id"] = asked
@@ -208,19 +179,12 @@ def _read(fd: int, position: int, end: int) -> bytes:
     return piece
 
 
-def _refusal(error: BlobError, method: str) -> Response:
+def _refusal(error: BlobError, method: str, number: str) -> Response:
     headers = {"x-ms-error-code": error.code, **error.headers}
     if method == "HEAD" or error.status == 304:
         return Response(error.status, headers)
-    body = xml.error(error.code, str(error))
+    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    body = xml.error(error.code, f"{error}\nRequestId:{number}\nTime:{moment}")
     return Response(
         error.status, {**headers, "content-type": "application/xml", "content-length": str(len(body))}, body
     )
-
-
-def _unknown(level: str, method: str, kind: str, component: str) -> BlobError:
-    if any(known[0] == level and known[2:] == (kind, component) for known in _ROUTES):
-        return BlobError("UnsupportedHttpVerb", f"{method} on a {level}.")
-    if component or kind:
-        return BlobError("NotImplemented", f"{method} on a {level} with restype='{kind}' comp='{component}'.")
-    return BlobError("InvalidUri", f"{method} on a {level} needs 'restype' or 'comp'.")

@@ -1,4 +1,7 @@
-"""Blob Batch: up to 256 deletions in one multipart request, each with its own authorization and its own answer."""
+"""Blob Batch: up to 256 requests in one, each with its own authorization and its own answer.
+
+They delete blobs or set their tiers.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from azure_batch_endpoints.local.blobstore.service import Call
 
 _MAX_PARTS = 256
 _MAX_BODY = 4 << 20
-_METHODS = ("DELETE",)
+_ONLY = "A batch may hold Delete Blob or Set Blob Tier requests only."
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -57,12 +60,12 @@ def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bytes]]:
 def _request(outer: Request, part: bytes) -> Request:
     line, _, rest = part.lstrip(b"\r\n").partition(b"\r\n")
     words = line.decode("latin-1").split(" ")
-    if len(words) != 3 or words[0] not in _METHODS or not words[1].startswith("/"):
-        raise BlobError("InvalidInput", "A batch may hold Delete Blob requests only.")
+    if len(words) != 3 or not words[1].startswith("/"):
+        raise BlobError("InvalidInput", _ONLY)
     path, _, query = words[1].partition("?")
     request = Request(words[0], (path, query), _headers(rest.partition(b"\r\n\r\n")[0]), _no_body)
-    if not request.blob:
-        raise BlobError("InvalidInput", "A batch may hold Delete Blob requests only.")
+    if not request.blob or (request.method, request.query.get("comp")) not in (("DELETE", None), ("PUT", "tier")):
+        raise BlobError("InvalidInput", _ONLY)
     request.client, request.secure, request.host = outer.client, outer.secure, outer.host
     return request
 
@@ -85,4 +88,4 @@ def _rendered(mark: str, number: str, response: Response) -> bytes:
     return head.encode("latin-1", "replace") + response.body + b"\r\n"
 
 
-_REASONS = {202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
+_REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 
-from azure_batch_endpoints.local.blobstore import blocks, bodies, replies, xml
-from azure_batch_endpoints.local.blobstore.blob_routes import store_body, target_of
-from azure_batch_endpoints.local.blobstore.blocks import Plan
+from azure_batch_endpoints.local.blobstore import blocks, bodies, copy_routes, replies, xml
+from azure_batch_endpoints.local.blobstore.blob_routes import asked_checksums, store_body, target_of
+from azure_batch_endpoints.local.blobstore.blocks import Block, Plan
 from azure_batch_endpoints.local.blobstore.changes import Body, Target
-from azure_batch_endpoints.local.blobstore.encoding import base64_text, md5_bytes
+from azure_batch_endpoints.local.blobstore.conditions import Conditions
+from azure_batch_endpoints.local.blobstore.encoding import md5_bytes
 from azure_batch_endpoints.local.blobstore.failures import BlobError
 from azure_batch_endpoints.local.blobstore.http import Response
 from azure_batch_endpoints.local.blobstore.index import Blob
@@ -25,14 +27,15 @@ async def put_block(call: Call) -> Response:
     """Put Block."""
     service, request = call.service, call.request
     block, target = _block_id(request.query.get("blockid", "")), target_of(call)
-    body = await bodies.receive(service.store, service.threads, request, limit=_MAX_BLOCK, hashed=False)
+    if "x-ms-copy-source" in request.headers:
+        body = await copy_routes.part(call)
+    else:
+        body = await bodies.receive(service.store, service.threads, request, limit=_MAX_BLOCK, hashed=False)
     if not body.size:
         raise BlobError("InvalidHeaderValue", "A block has at least one byte.")
     await store_body(call, body, lambda transaction: blocks.stage(transaction, target, block, body))
-    headers = {"content-length": "0", "x-ms-request-server-encrypted": "true"}
-    if body.md5 is not None and "content-md5" in request.headers:
-        headers["content-md5"] = base64_text(body.md5)
-    return Response(201, headers)
+    sums = asked_checksums(call, body)
+    return Response(201, {"content-length": "0", "x-ms-request-server-encrypted": "true", **sums})
 
 
 async def put_block_list(call: Call) -> Response:
@@ -45,7 +48,8 @@ async def put_block_list(call: Call) -> Response:
     for _ in range(_TRIES):
         blob = await _commit(call, target, wanted, md5)
         if blob is not None:
-            return replies.written(blob._replace(md5=None))
+            told = hashlib.md5(document, usedforsecurity=False).digest()  # of the list, not of the blob
+            return replies.written(blob, 201, Body(0, 0, told, None))
     raise BlobError("InvalidBlockList", "Its blocks were being replaced while they were joined.")
 
 
@@ -82,8 +86,16 @@ async def get_block_list(call: Call) -> Response:
     kind = call.request.query.get("blocklisttype", "committed")
     if kind not in ("committed", "uncommitted", "all"):
         raise BlobError("InvalidQueryParameterValue", f"'blocklisttype' is '{kind}'.")
+    place = (call.request.container, call.request.blob)
+    blob: Blob | None
+    staged: list[Block] = []
     with call.service.store.reading() as connection:
-        blob, committed, staged = blocks.listed(connection, call.request.container, call.request.blob)
+        if call.request.snapshot:
+            blob, committed = blocks.of_snapshot(connection, (*place, call.request.snapshot))
+        else:
+            blob, committed, staged = blocks.listed(connection, *place)
+    if blob is not None:
+        Conditions.of(call.request.headers).check_read(blob)
     if blob is None and kind == "committed":
         committed = []
     response = replies.document(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -53,11 +54,12 @@ def stage(transaction: Transaction, target: Target, block: str, body: Body) -> N
     container, blob = index.look_up(transaction.connection, target.container, target.name)
     if blob is not None and blob.kind != BLOCK_BLOB:
         raise BlobError("InvalidBlobType")
+    target.conditions.check_lease(blob)
     key = (container, target.name)
     other = transaction.connection.execute(
         "SELECT block FROM staged_blocks WHERE container = ? AND name = ? LIMIT 1", key
     ).fetchone()
-    if other is not None and len(other[0]) != len(block):
+    if other is not None and len(base64.b64decode(other[0])) != len(base64.b64decode(block)):
         raise BlobError("InvalidBlobOrBlock", "All block ids of a blob must have the same length.")
     old = transaction.connection.execute(
         "SELECT content FROM staged_blocks WHERE container = ? AND name = ? AND block = ?", (*key, block)
@@ -72,13 +74,22 @@ def stage(transaction: Transaction, target: Target, block: str, body: Body) -> N
     )
 
 
+def of_snapshot(connection: sqlite3.Connection, place: tuple[str, str, str]) -> tuple[Blob, list[Block]]:
+    """The blob at ``(container, name, snapshot)`` and its blocks in order."""
+    blob = index.find_snapshot(connection, *place)
+    return blob, _committed(connection, blob)
+
+
 def listed(connection: sqlite3.Connection, container: str, name: str) -> tuple[Blob | None, list[Block], list[Block]]:
     """The blob, its committed blocks in order, and its staged blocks by id.
 
     Raises:
-        BlobError: ``BlobNotFound`` when there is neither a blob nor a staged block.
+        BlobError: ``BlobNotFound`` when there is neither a blob nor a staged block, ``InvalidBlobType`` when it is
+            no block blob.
     """
     container_id, blob = index.look_up(connection, container, name)
+    if blob is not None and blob.kind != BLOCK_BLOB:
+        raise BlobError("InvalidBlobType")
     staged = [
         Block(block, content, 0, size)
         for block, content, size in connection.execute(
@@ -107,18 +118,23 @@ def plan(connection: sqlite3.Connection, target: Target, wanted: Iterable[tuple[
     """Find the blocks of a list of ``(Committed | Uncommitted | Latest, id)``.
 
     Raises:
-        BlobError: ``InvalidBlockList`` for a block that is not there, and whatever the conditions refuse.
+        BlobError: ``InvalidBlockList`` for a block that is not there, ``BlockListTooLong``, and
+            whatever the conditions refuse.
     """
     wanted = list(wanted)
     if len(wanted) > MAX_BLOCKS:
-        raise BlobError("InvalidBlockList", f"A blob has at most {MAX_BLOCKS:,} blocks.")
+        raise BlobError("BlockListTooLong", f"A blob has at most {MAX_BLOCKS:,} blocks.")
     old = index.look_up(connection, target.container, target.name)[1]
     check_overwrite(target, old)
+    if old is not None and old.kind != BLOCK_BLOB:
+        raise BlobError("InvalidBlobType")
     if not wanted:
         return Plan((), frozenset())
     try:
         _, committed, staged = listed(connection, target.container, target.name)
     except BlobError as error:
+        if error.code != "BlobNotFound":
+            raise
         raise BlobError("InvalidBlockList", "No block is staged for this blob.") from error
     committed_by_id = {block.id: block for block in committed}
     staged_by_id = {block.id: block for block in staged}

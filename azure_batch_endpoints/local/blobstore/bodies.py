@@ -1,4 +1,4 @@
-"""Request bodies on their way to the store: small ones in memory, others straight to disk, checked by their MD5."""
+"""Request bodies on their way to the store: small ones in memory, others straight to disk, checked by MD5 or CRC64."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from azure_batch_endpoints.local.blobstore.changes import Body
+from azure_batch_endpoints.local.blobstore.checksums import crc64, crc64_of_text
 from azure_batch_endpoints.local.blobstore.encoding import md5_bytes
 from azure_batch_endpoints.local.blobstore.failures import BlobError
 from azure_batch_endpoints.local.blobstore.files import Upload
@@ -30,31 +31,49 @@ async def receive(store: BlobStore, threads: Executor, request: Request, *, limi
         hashed: Whether its MD5 is wanted even when the client sends none.
 
     Raises:
-        BlobError: ``Md5Mismatch``, ``RequestBodyTooLarge``, ``MissingContentLengthHeader``, ``UnsupportedHeader``.
+        BlobError: ``Md5Mismatch``, ``Crc64Mismatch``, ``RequestBodyTooLarge``, ``MissingContentLengthHeader``,
+            ``UnsupportedHeader``.
     """
     size = _announced_size(request, limit)
-    sent = request.headers.get("content-md5")
-    expected = md5_bytes(sent) if sent else None
+    expected = _Expected.of(request)
     content = store.files.new()
     if size <= SMALL:
         data = await gather(request, limit)
         _check_length(len(data), size)
-        md5 = hashlib.md5(data, usedforsecurity=False).digest()
-        _check_md5(md5, expected)
-        return Body(content, size, md5, data)
-    md5_large = await _to_file(store, threads, request, (content, size, hashed or expected is not None), expected)
-    return Body(content, size, md5_large, None)
+        return Body(content, size, expected.check(data), data, expected.crc64)
+    md5_large = await _to_file(store, threads, request, (content, size, hashed or expected.md5 is not None), expected)
+    return Body(content, size, md5_large, None, expected.crc64)
 
 
 async def receive_checked(request: Request, limit: int) -> bytes:
-    """A small body in memory, checked against its length and MD5. Raises as :func:`receive`."""
+    """A small body in memory, checked against its length and checksum. Raises as :func:`receive`."""
     size = _announced_size(request, limit)
-    sent = request.headers.get("content-md5")
+    expected = _Expected.of(request)
     data = await gather(request, limit)
     _check_length(len(data), size)
-    if sent:
-        _check_md5(hashlib.md5(data, usedforsecurity=False).digest(), md5_bytes(sent))
+    expected.check(data)
     return data
+
+
+class _Expected(NamedTuple):
+    """The checksums that came with a request."""
+
+    md5: bytes | None
+    crc64: int | None
+
+    @classmethod
+    def of(cls, request: Request) -> _Expected:
+        md5, crc = request.headers.get("content-md5"), request.headers.get("x-ms-content-crc64")
+        if md5 and crc:
+            raise BlobError("BothCrc64AndMd5HeaderPresent")
+        return cls(md5_bytes(md5) if md5 else None, crc64_of_text(crc) if crc else None)
+
+    def check(self, data: bytes) -> bytes:
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        _check_md5(md5, self.md5)
+        if self.crc64 is not None:
+            _check_crc64(crc64(data), self.crc64)
+        return md5
 
 
 async def gather(request: Request, limit: int) -> bytes:
@@ -79,14 +98,15 @@ async def in_thread(threads: Executor, function: Callable[..., T], *arguments: o
 
 
 async def _to_file(
-    store: BlobStore, threads: Executor, request: Request, about: tuple[int, int, bool], expected: bytes | None
+    store: BlobStore, threads: Executor, request: Request, about: tuple[int, int, bool], expected: _Expected
 ) -> bytes | None:
     content, size, hashed = about
-    upload = Upload(store.files, content, hashed=hashed)
+    upload = Upload(store.files, content, hashed=hashed, summed=expected.crc64 is not None)
     try:
         received = await _write_pieces(threads, upload, request)
         _check_length(received, size)
-        _check_md5(upload.md5(), expected)
+        _check_md5(upload.md5(), expected.md5)
+        _check_crc64(upload.crc64, expected.crc64)
         await in_thread(threads, upload.finish)
     finally:
         upload.abort()
@@ -143,8 +163,8 @@ class _Pieces:
 
 
 def _announced_size(request: Request, limit: int) -> int:
-    if "x-ms-structured-body" in request.headers or "x-ms-content-crc64" in request.headers:
-        raise BlobError("UnsupportedHeader", "CRC64 checks are not made here; send Content-MD5 instead.")
+    if "x-ms-structured-body" in request.headers:
+        raise BlobError("UnsupportedHeader", "Structured bodies are not read here; send 'x-ms-content-crc64' instead.")
     size = request.number("content-length")
     if size is None:
         raise BlobError("MissingContentLengthHeader")
@@ -161,3 +181,8 @@ def _check_length(received: int, announced: int) -> None:
 def _check_md5(actual: bytes | None, expected: bytes | None) -> None:
     if expected is not None and actual != expected:
         raise BlobError("Md5Mismatch")
+
+
+def _check_crc64(actual: int, expected: int | None) -> None:
+    if expected is not None and actual != expected:
+        raise BlobError("Crc64Mismatch")

@@ -28,7 +28,8 @@ _GROUP = 256
 class Transaction:
     """What a change may use: the connection, the content files, the time, and what is to happen around the commit.
 
-    A change looks first and writes afterwards: a :class:`BlobError` must be raised before its first write.
+    A change looks first and writes afterwards: a :class:`BlobError` must be raised before its first write. ``made`` are
+    the content files it wrote, which go when the transaction fails.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Transaction:
         self.connection = connection
         self.files = files
         self.now = now
+        self.made: list[int] = []
         self.journaled: list[int] = []
         self.journaled_bytes = 0
         self.discarded: list[int] = []
@@ -45,6 +47,7 @@ class Transaction:
 
     def write(self, content: int, data: bytes) -> None:
         """Write a small content file. The transaction itself makes its bytes durable."""
+        self.made.append(content)
         self.journaled.append(content)
         self.journaled_bytes += len(data)
         self.files.write(content, data)
@@ -194,7 +197,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001  whatever went wrong belongs to whoever waits
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            _remove(self._files, transaction.journaled)
+            _remove(self._files, transaction.made)
             self._commit_apart(group, error)
             return
         self._committed(transaction)

@@ -55,6 +55,8 @@ def metadata_of(headers: Mapping[str, str]) -> str:
         return ""
     if not all(_METADATA_NAME.fullmatch(name) for name in metadata):
         raise BlobError("InvalidMetadata")
+    if len({name.lower() for name in metadata}) < len(metadata):
+        raise BlobError("InvalidMetadata", "A name comes twice.")
     if sum(len(name) + len(value) for name, value in metadata.items()) > _MAX_METADATA:
         raise BlobError("MetadataTooLarge")
     return encode_headers(metadata)

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from azure_batch_endpoints.local.blobstore.checksums import crc64
+
 _SHARDS = 16
 _COUNTER_BITS = 40
 _COPY_STEP = 1 << 30
@@ -134,9 +136,10 @@ class ContentFiles:
         """The numbers of all files that were there before this opening of the store."""
         for shard in Path(self._folder).iterdir():
             for entry in shard.iterdir():
-                number = int(entry.name, 16)
-                if number <= self._first:
-                    yield number
+                with contextlib.suppress(ValueError):  # what others put there (".DS_Store") is none of ours
+                    number = int(entry.name, 16)
+                    if number <= self._first:
+                        yield number
 
     def _sync_folders(self, contents: Iterable[int]) -> None:
         for shard in {content % _SHARDS for content in contents}:
@@ -150,14 +153,19 @@ class Upload:
         files: Where it belongs.
         content: Its number.
         hashed: Whether the MD5 of the bytes is wanted.
+        summed: Whether their CRC64 is wanted.
         mode: The file's permissions; read-only, so that a script that is given a link to it cannot damage the store.
     """
 
-    def __init__(self, files: ContentFiles, content: int, *, hashed: bool, mode: int = 0o400) -> None:
+    def __init__(
+        self, files: ContentFiles, content: int, *, hashed: bool, summed: bool = False, mode: int = 0o400
+    ) -> None:
         self._files = files
         self._content = content
         # An MD5 is what the protocol carries; it guards against accidents, not against attackers.
         self._digest = hashlib.md5(usedforsecurity=False) if hashed else None
+        self._summed = summed
+        self.crc64 = 0
         self.fd = os.open(files.path(content), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
     def __enter__(self) -> Upload:
@@ -171,6 +179,8 @@ class Upload:
         for piece in pieces:
             if self._digest is not None:
                 self._digest.update(piece)
+            if self._summed:
+                self.crc64 = crc64(piece, self.crc64)
             _write_all(self.fd, piece)
 
     def finish(self) -> None:

@@ -41,7 +41,8 @@ class Request:
         method: ``GET`` and so on.
         path: The path as it was sent, still percent-encoded: it is what a Shared Key signature covers.
         query: The decoded query, names in lower case.
-        headers: The headers, names in lower case.
+        headers: The headers, names in lower case but for the case that metadata names came in (where the server hands
+            it over, see :mod:`.protocol`).
         client: The peer's address, None when unknown.
         secure: Whether it came over TLS.
         container: The container's name, empty in a request to the account.
@@ -67,6 +68,8 @@ class Request:
         raw = scope.get("raw_path")
         path = raw.decode("latin-1") if raw else quote(scope["path"], safe="/:@!$&'()*+,;=~")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if len(headers) < len(scope["headers"]):
+            headers = _joined(scope["headers"])
         request = cls(scope["method"], (path, scope["query_string"].decode("latin-1")), headers, receive)
         client = scope.get("client")
         request.client = client[0] if client else None
@@ -76,20 +79,17 @@ class Request:
     @property
     def account(self) -> str:
         """The account the path names: its first segment."""
-        return self.path.split("/", 2)[1]
+        return self.path.removeprefix("/").partition("/")[0]
 
     @property
     def byte_range(self) -> Range | None:
         """The range asked for; a header this protocol does not know is passed over, as the service does."""
-        value = self.headers.get("x-ms-range") or self.headers.get("range")
-        if not value or not value.startswith("bytes="):
-            return None
-        first, dash, last = value[6:].partition("-")
-        if not dash or not is_number(first) or (last and not is_number(last)):
-            return None
-        if last and int(last) < int(first):
-            return None
-        return Range(int(first), int(last) if last else None)
+        return byte_range(self.headers.get("x-ms-range") or self.headers.get("range") or "")
+
+    @property
+    def snapshot(self) -> str:
+        """The snapshot asked for, ``""`` for the blob itself."""
+        return self.query.get("snapshot", "")
 
     def number(self, name: str) -> int | None:
         """A header that is a number not below zero; None when absent. Raises ``InvalidHeaderValue``."""
@@ -101,6 +101,17 @@ class Request:
         return int(value)
 
 
+def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    # A header that comes twice is one with both values, as HTTP has it; of metadata the service wants each name once.
+    headers: dict[str, str] = {}
+    for raw, value in pairs:
+        name, text = raw.decode("latin-1"), value.decode("latin-1")
+        if name in headers and name.startswith("x-ms-meta-"):
+            raise BlobError("InvalidMetadata", f"The name '{name[10:]}' comes twice.")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers
+
+
 class Response(NamedTuple):
     """One response: the body is either ``body`` or what ``content`` points at."""
 
@@ -108,6 +119,18 @@ class Response(NamedTuple):
     headers: dict[str, str]
     body: bytes = b""
     content: Slice | None = None
+
+
+def byte_range(value: str) -> Range | None:
+    """The range of a header, None for one that this protocol does not know."""
+    if not value.startswith("bytes="):
+        return None
+    first, dash, last = value[6:].partition("-")
+    if not dash or not is_number(first) or (last and not is_number(last)):
+        return None
+    if last and int(last) < int(first):
+        return None
+    return Range(int(first), int(last) if last else None)
 
 
 def is_number(text: str) -> bool:
@@ -145,9 +168,17 @@ def _decoded(text: str) -> str:
         raise BlobError("InvalidUri", "The path is not UTF-8.") from None
 
 
+class _Verbatim(bytes):
+    """A header name that stays as it is: servers send names in lower case, metadata names keep the case they have."""
+
+    def lower(self) -> bytes:
+        return self
+
+
 @lru_cache(maxsize=256)
 def _header_name(name: str) -> bytes:
-    return name.encode("latin-1")
+    raw = name.encode("latin-1")
+    return _Verbatim(raw) if name.startswith("x-ms-meta-") else raw
 
 
 def encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:

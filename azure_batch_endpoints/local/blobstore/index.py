@@ -17,13 +17,21 @@ APPEND_BLOB = "AppendBlob"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS containers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, metadata TEXT NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, metadata TEXT NOT NULL,
+    traits TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS blobs (
     container INTEGER NOT NULL, name TEXT NOT NULL, content INTEGER NOT NULL, size INTEGER NOT NULL,
     version INTEGER NOT NULL, created INTEGER NOT NULL, kind TEXT NOT NULL, content_type TEXT NOT NULL,
-    headers TEXT NOT NULL, md5 BLOB, metadata TEXT NOT NULL, appends INTEGER NOT NULL,
+    headers TEXT NOT NULL, md5 BLOB, metadata TEXT NOT NULL, appends INTEGER NOT NULL, traits TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (container, name)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS blobs_by_content ON blobs (content);
+CREATE TABLE IF NOT EXISTS snapshots (
+    container INTEGER NOT NULL, name TEXT NOT NULL, content INTEGER NOT NULL, size INTEGER NOT NULL,
+    version INTEGER NOT NULL, created INTEGER NOT NULL, kind TEXT NOT NULL, content_type TEXT NOT NULL,
+    headers TEXT NOT NULL, md5 BLOB, metadata TEXT NOT NULL, appends INTEGER NOT NULL, traits TEXT NOT NULL,
+    snapshot TEXT NOT NULL, PRIMARY KEY (container, name, snapshot)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS snapshots_by_content ON snapshots (content);
+CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS committed_blocks (
     content INTEGER NOT NULL, position INTEGER NOT NULL, block TEXT NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (content, position)) WITHOUT ROWID;
@@ -36,19 +44,27 @@ CREATE TABLE IF NOT EXISTS journal_1 (content INTEGER PRIMARY KEY, data BLOB NOT
 """
 
 
+# What a store of an earlier release lacks: (table, column).
+_ADDED = (("containers", "traits"), ("blobs", "traits"))
+_CONTAINER = "SELECT id, name, version, metadata, traits FROM containers"
+_BLOB = "container, name, content, size, version, created, kind, content_type, headers, md5, metadata, appends, traits"
+
+
 class Container(NamedTuple):
-    """A container's row."""
+    """A container's row; ``traits`` is text of :mod:`.traits`."""
 
     id: int
     name: str
     version: int
     metadata: str
+    traits: str = ""
 
 
 class Blob(NamedTuple):
     """A blob's row, in the order of the table's columns.
 
-    ``headers`` and ``metadata`` are JSON objects as text, empty text when there are none.
+    ``headers`` and ``metadata`` are JSON objects as text, empty text when there are none; ``traits`` is text of
+    :mod:`.traits`.
     """
 
     container: int
@@ -63,6 +79,7 @@ class Blob(NamedTuple):
     md5: bytes | None
     metadata: str
     appends: int
+    traits: str = ""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -76,8 +93,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make the tables that are missing."""
+    """Make the tables and columns that are missing."""
     connection.executescript(_SCHEMA)
+    for table, column in _ADDED:
+        if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
 
 
 def setting(connection: sqlite3.Connection, name: str) -> int:
@@ -93,7 +113,7 @@ def set_setting(connection: sqlite3.Connection, name: str, value: int) -> None:
 
 def find_container(connection: sqlite3.Connection, name: str) -> Container | None:
     """The container of that name, if there is one."""
-    row = connection.execute("SELECT id, name, version, metadata FROM containers WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(f"{_CONTAINER} WHERE name = ?", (name,)).fetchone()
     return Container(*row) if row else None
 
 
@@ -111,7 +131,7 @@ def require_container(connection: sqlite3.Connection, name: str) -> Container:
 
 _LOOK_UP = (
     "SELECT c.id, b.container, b.name, b.content, b.size, b.version, b.created, b.kind, b.content_type, b.headers,"
-    " b.md5, b.metadata, b.appends FROM containers c LEFT JOIN blobs b ON b.container = c.id AND b.name = ?"
+    " b.md5, b.metadata, b.appends, b.traits FROM containers c LEFT JOIN blobs b ON b.container = c.id AND b.name = ?"
     " WHERE c.name = ?"
 )
 
@@ -140,12 +160,45 @@ def require_blob(connection: sqlite3.Connection, container: str, name: str) -> B
     return blob
 
 
+def find_snapshot(connection: sqlite3.Connection, container: str, name: str, snapshot: str) -> Blob:
+    """The blob as it was at a snapshot.
+
+    Raises:
+        BlobError: ``ContainerNotFound`` or ``BlobNotFound``.
+    """
+    found = require_container(connection, container)
+    row = connection.execute(
+        f"SELECT {_BLOB} FROM snapshots WHERE container = ? AND name = ? AND snapshot = ?",  # noqa: S608  constants
+        (found.id, name, snapshot),
+    ).fetchone()
+    if row is None:
+        raise BlobError("BlobNotFound")
+    return Blob(*row)
+
+
+def snapshots(connection: sqlite3.Connection, container: int, first: str, last: str) -> list[Blob]:
+    """The snapshots of the blobs from one name to another, both included, by name and time."""
+    rows = connection.execute(
+        f"SELECT {_BLOB} FROM snapshots WHERE container = ? AND name BETWEEN ? AND ?"  # noqa: S608  constants
+        " ORDER BY name, snapshot",
+        (container, first, last),
+    )
+    return list(map(Blob._make, rows))
+
+
+def document(connection: sqlite3.Connection, name: str) -> str:
+    """A text kept beside the rows; ``""`` when it was never set."""
+    row = connection.execute("SELECT text FROM documents WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else ""
+
+
 def is_live(connection: sqlite3.Connection, content: int) -> bool:
     """Whether any row still points at that content."""
     return bool(
         connection.execute(
             "SELECT EXISTS (SELECT 1 FROM blobs WHERE content = ?1)"
-            " OR EXISTS (SELECT 1 FROM staged_blocks WHERE content = ?1)",
+            " OR EXISTS (SELECT 1 FROM staged_blocks WHERE content = ?1)"
+            " OR EXISTS (SELECT 1 FROM snapshots WHERE content = ?1)",
             (content,),
         ).fetchone()[0]
     )

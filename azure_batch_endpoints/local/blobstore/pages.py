@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import sqlite3
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from azure_batch_endpoints.local.blobstore import index
@@ -14,6 +15,14 @@ from azure_batch_endpoints.local.blobstore.index import Blob, Container
 MAX_PAGE = 5000
 _FROM = "SELECT * FROM blobs WHERE container = ? AND name >= ? ORDER BY name LIMIT ?"
 _BETWEEN = "SELECT * FROM blobs WHERE container = ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
+# With names that only have staged blocks: blobs of no length.
+_STAGED_TOO = (
+    "SELECT * FROM blobs WHERE container = ?1 AND name >= ?2 AND name < ?3"
+    " UNION ALL SELECT container, name, 0, 0, max(version), max(version), 'BlockBlob', 'application/octet-stream', '',"
+    " NULL, '', 0, '' FROM staged_blocks s WHERE container = ?1 AND name >= ?2 AND name < ?3 AND NOT EXISTS"
+    " (SELECT 1 FROM blobs b WHERE b.container = s.container AND b.name = s.name) GROUP BY container, name"
+    " ORDER BY name LIMIT ?4"
+)
 
 
 class Page(NamedTuple):
@@ -24,22 +33,45 @@ class Page(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which blobs are asked for; ``delimiter`` is empty for a flat list, ``marker`` for the first page."""
+    """Which blobs are asked for; ``delimiter`` is empty for a flat list, ``marker`` for the first page.
+
+    ``include`` are the words of the request's ``include``.
+    """
 
     prefix: str = ""
     delimiter: str = ""
     marker: str = ""
     limit: int = MAX_PAGE
+    include: frozenset[str] = frozenset()
 
 
 def blobs(connection: sqlite3.Connection, container: int, wanted: Wanted) -> Page:
     """A page of a container's blobs."""
     start = max(wanted.prefix, _name_of(wanted.marker))
     end = index.name_after(wanted.prefix)
-    if not wanted.delimiter:
-        rows = _rows(connection, (container, start), end, wanted.limit + 1)
-        return Page(list(rows[: wanted.limit]), _marker_of(rows, wanted.limit))
-    return _by_hierarchy(connection, container, (start, end), wanted)
+    if wanted.delimiter:
+        page = _by_hierarchy(connection, container, (start, end), wanted)
+    else:
+        rows = _rows(connection, (container, start), end, wanted.limit + 1, wanted.include)
+        page = Page(list(rows[: wanted.limit]), _marker_of(rows, wanted.limit))
+    return _with_snapshots(connection, container, page, wanted.limit) if "snapshots" in wanted.include else page
+
+
+def _with_snapshots(connection: sqlite3.Connection, container: int, page: Page, limit: int) -> Page:
+    # A blob's snapshots come before it and are never parted from it, so that a marker can be a name.
+    names = [entry.name for entry in page.entries if not isinstance(entry, str)]
+    if not names:
+        return page
+    taken: dict[str, list[Blob]] = {}
+    for blob in index.snapshots(connection, container, names[0], names[-1]):
+        taken.setdefault(blob.name, []).append(blob)
+    entries: list[Blob | str] = []
+    for entry in page.entries:
+        group = [entry] if isinstance(entry, str) else [*taken.get(entry.name, ()), entry]
+        if entries and len(entries) + len(group) > limit:
+            return Page(entries, _marker(entry if isinstance(entry, str) else entry.name))
+        entries += group
+    return Page(entries, page.marker)
 
 
 def _by_hierarchy(connection: sqlite3.Connection, container: int, span: tuple[str, str | None], wanted: Wanted) -> Page:
@@ -47,7 +79,7 @@ def _by_hierarchy(connection: sqlite3.Connection, container: int, span: tuple[st
     cursor: str | None = span[0]
     while cursor is not None:
         batch = min(wanted.limit + 1 - len(entries), 200)
-        rows = _rows(connection, (container, cursor), span[1], batch)
+        rows = _rows(connection, (container, cursor), span[1], batch, wanted.include)
         for row in rows:
             if cursor is None or row.name < cursor:  # inside a prefix that is listed already
                 continue
@@ -74,15 +106,39 @@ def containers(connection: sqlite3.Connection, wanted: Wanted) -> tuple[list[Con
     start = max(wanted.prefix, _name_of(wanted.marker))
     end = index.name_after(wanted.prefix) or chr(0x10FFFF)
     rows = connection.execute(
-        "SELECT id, name, version, metadata FROM containers WHERE name >= ? AND name < ? ORDER BY name LIMIT ?",
+        "SELECT id, name, version, metadata, traits FROM containers WHERE name >= ? AND name < ? ORDER BY name LIMIT ?",
         (start, end, wanted.limit + 1),
     ).fetchall()
     marker = _marker(rows[wanted.limit][1]) if len(rows) > wanted.limit else ""
     return [Container(*row) for row in rows[: wanted.limit]], marker
 
 
-def _rows(connection: sqlite3.Connection, start: tuple[int, str], end: str | None, count: int) -> list[Blob]:
-    if end is None:
+def tagged(connection: sqlite3.Connection, container: str, after: str) -> Iterator[tuple[str, Blob]]:
+    """The blobs that have tags, as ``(container, blob)`` in order; of one container or, for ``""``, of all.
+
+    ``after`` is a marker of :func:`marker_after`, or ``""``.
+    """
+    place = _name_of(after).partition("\0")
+    rows = connection.execute(
+        "SELECT c.name, b.* FROM containers c JOIN blobs b ON b.container = c.id"
+        " WHERE b.traits LIKE '%\"tags\"%' AND (c.name = ?1 OR ?1 = '') AND (c.name, b.name) > (?2, ?3)"
+        " ORDER BY c.name, b.name",
+        (container, place[0], place[2]),
+    )
+    return ((row[0], Blob(*row[1:])) for row in rows)
+
+
+def marker_after(container: str, name: str) -> str:
+    """The marker of a page that begins behind a blob, for :func:`tagged`."""
+    return _marker(f"{container}\0{name}")
+
+
+def _rows(
+    connection: sqlite3.Connection, start: tuple[int, str], end: str | None, count: int, include: frozenset[str]
+) -> list[Blob]:
+    if "uncommittedblobs" in include:
+        rows = connection.execute(_STAGED_TOO, (*start, end or chr(0x10FFFF), count))
+    elif end is None:
         rows = connection.execute(_FROM, (*start, count))
     else:
         rows = connection.execute(_BETWEEN, (*start, end, count))

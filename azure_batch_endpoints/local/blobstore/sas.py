@@ -110,6 +110,8 @@ def _resource_text(fields: Mapping[str, str], resource: str) -> str:
     if version >= "2020-12-06":
         names += ["ses"]
     names += list(_OVERRIDES)
+    if fields.get("sr") != "bs":  # the time in the URL is part of a snapshot's own signature only
+        fields = {**fields, "snapshot": ""}
     return "\n".join(fields.get(name, "") if name else resource for name in names)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 from typing_extensions import Self
 
-from azure_batch_endpoints.local.blobstore import changes, encoding, index, pages, upkeep
+from azure_batch_endpoints.local.blobstore import changes, container_changes, encoding, index, pages, upkeep
 from azure_batch_endpoints.local.blobstore.changes import AppendLimits, Body, Target
 from azure_batch_endpoints.local.blobstore.commits import GroupCommit, Transaction
 from azure_batch_endpoints.local.blobstore.conditions import NO_CONDITIONS, Conditions, etag
@@ -131,7 +131,7 @@ class BlobStore:
         """
         encoding.check_container_name(name)
         try:
-            self.commits.call(lambda transaction: changes.create_container(transaction, name, ""))
+            self.commits.call(lambda transaction: container_changes.create(transaction, name, ""))
         except BlobError as error:
             if error.code != "ContainerAlreadyExists":
                 raise
@@ -181,7 +181,10 @@ class BlobStore:
 
     def stat(self, container: str, name: str) -> BlobInfo | None:
         """What is known of a blob; None when it or the container is not there."""
-        blob = self._find(container, name)
+        with self.reading() as connection:
+            if index.find_container(connection, container) is None:
+                return None
+            blob = index.look_up(connection, container, name)[1]
         return _info(blob) if blob else None
 
     def read(self, container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -197,15 +200,6 @@ class BlobStore:
             file.seek(offset)
             rest = max(0, blob.size - offset)
             return file.read(rest if length is None else min(length, rest))
-
-    def local_file(self, container: str, name: str) -> Path | None:
-        """The blob's content file, for use without copying: link to it or read it, never change it.
-
-        None when there is no such blob, or when it is an append blob, whose file goes on growing.
-        The file is removed when the blob is replaced or deleted; a hard link keeps it.
-        """
-        blob = self._find(container, name)
-        return None if blob is None or blob.kind == APPEND_BLOB else Path(self.files.path(blob.content))
 
     def list(self, container: str, prefix: str = "") -> Iterator[BlobInfo]:
         """All blobs whose names begin with ``prefix``, by name.
@@ -237,35 +231,30 @@ class BlobStore:
             return False
         return True
 
-    def open_content(self, container: str, name: str) -> tuple[Blob, int]:
-        """A blob's row and its content file, opened; -1 instead of a file for an empty blob.
+    def open_content(self, container: str, name: str, snapshot: str = "") -> tuple[Blob, int]:
+        """The row and the content file, opened, of a blob or of its snapshot; -1 for the file of an empty one.
 
         Raises:
             BlobError: ``ContainerNotFound`` or ``BlobNotFound``.
         """
         for _ in range(_LOOKS):
-            with self.reading() as connection:
-                blob = index.require_blob(connection, container, name)
+            blob = self.look_up(container, name, snapshot)
             if not blob.size:
                 return blob, -1
             with contextlib.suppress(FileNotFoundError):  # it was replaced between looking and opening: look again
                 return blob, os.open(self.files.path(blob.content), os.O_RDONLY)
         raise BlobError("InternalError", f"The content of blob '{name}' is not in the store's folder.")
 
-    def look_up(self, container: str, name: str) -> Blob:
-        """A blob's row.
+    def look_up(self, container: str, name: str, snapshot: str = "") -> Blob:
+        """The row of a blob or of its snapshot.
 
         Raises:
             BlobError: ``ContainerNotFound`` or ``BlobNotFound``.
         """
         with self.reading() as connection:
+            if snapshot:
+                return index.find_snapshot(connection, container, name, snapshot)
             return index.require_blob(connection, container, name)
-
-    def _find(self, container: str, name: str) -> Blob | None:
-        with self.reading() as connection:
-            if index.find_container(connection, container) is None:
-                return None
-            return index.look_up(connection, container, name)[1]
 
     def _stored(self, data: bytes | Path) -> Body:
         content = self.files.new()

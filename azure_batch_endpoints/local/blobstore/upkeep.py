@@ -1,7 +1,7 @@
 """Upkeep of a blob store beside its work: syncing journaled files, removing discarded ones, sweeping after a crash.
 
 Small contents are durable through the index's journal (one sync for the whole group of puts); this thread later
-syncs their plain files and empties the journal, so that it stays small.
+syncs their plain files and empties the journal, so that it stays small. Blocks abandoned for a week go, too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _log = logging.getLogger("azure_batch_endpoints.local.blobstore")
 _FLUSH_SECONDS = 5.0
 _FLUSH_COUNT = 20_000
 _FLUSH_BYTES = 64 << 20
+_TIDY_SECONDS = 3600.0
 _ABANDONED_TICKS = 7 * 24 * 3600 * 10_000_000
 JOURNALS = ("journal_0", "journal_1")
 
@@ -69,7 +70,11 @@ class Upkeep:
         if first is not None:
             self._guarded(first)
         flushed = time.monotonic()
+        tidied = -_TIDY_SECONDS
         while not self._ending:
+            if time.monotonic() - tidied >= _TIDY_SECONDS:
+                self._guarded(lambda: commits.call(_drop_abandoned))
+                tidied = time.monotonic()
             self._wake.wait(_FLUSH_SECONDS)
             self._wake.clear()
             self._guarded(self._remove)
@@ -109,12 +114,11 @@ class Upkeep:
 
 
 def recover(connection: sqlite3.Connection, files: ContentFiles) -> list[int]:
-    """Write again the small contents whose files did not reach the disk, and drop abandoned blocks.
+    """Write again the small contents whose files did not reach the disk.
 
     Returns:
         The contents that are in the journal; their files are there now, but not synced.
     """
-    connection.execute("DELETE FROM staged_blocks WHERE version < ?", (now_ticks() - _ABANDONED_TICKS,))
     journaled: list[int] = []
     for journal in JOURNALS:
         rows = connection.execute(f"SELECT content, data FROM {journal}")  # noqa: S608  a constant name
@@ -123,6 +127,15 @@ def recover(connection: sqlite3.Connection, files: ContentFiles) -> list[int]:
                 files.restore(content, data)
                 journaled.append(content)
     return journaled
+
+
+def _drop_abandoned(transaction: Transaction) -> None:
+    """Drop the blocks that nobody made a blob of for a week."""
+    before = (now_ticks() - _ABANDONED_TICKS,)
+    rows = transaction.connection.execute("SELECT content FROM staged_blocks WHERE version < ?", before).fetchall()
+    if rows:
+        transaction.discarded.extend(row[0] for row in rows)
+        transaction.connection.execute("DELETE FROM staged_blocks WHERE version < ?", before)
 
 
 def sweep(connection: sqlite3.Connection, files: ContentFiles, stopped: Callable[[], bool]) -> int:

@@ -10,21 +10,24 @@ from azure_batch_endpoints.local.handlers import (
     assets,
     codes,
     computes,
+    containers,
     datastores,
     deployments,
     endpoints,
     history,
+    job_changes,
     jobs,
     logs,
     operations,
+    region,
     scoring,
     studio,
     workspace,
 )
 
 _MODULES = (
-    *(workspace, endpoints, deployments, operations, codes, assets),
-    *(datastores, computes, jobs, scoring, history, logs, studio),
+    *(workspace, endpoints, deployments, operations, codes, assets, containers),
+    *(datastores, computes, region, jobs, job_changes, scoring, history, logs, studio),
 )
 ENTRIES = tuple(entry for module in _MODULES for entry in module.ENTRIES)
 """Every route; where two match, the first one answers."""

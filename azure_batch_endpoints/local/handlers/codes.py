@@ -34,7 +34,7 @@ def start_upload(call: Call) -> Reply:
         {
             "blobReferenceForConsumption": {
                 "blobUri": url,
-                "storageAccountArmId": storage_account_id(call),
+                "storageAccountArmId": storage_account_id(context),
                 "credential": credential,
             },
             "pendingUploadId": str(uuid.uuid4()),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from azure_batch_endpoints._wire import convert, models
-from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty
+from azure_batch_endpoints._wire import models
+from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty, read
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
-from azure_batch_endpoints.local.handlers import shapes
+from azure_batch_endpoints.local.handlers import compute_bodies, shapes
+from azure_batch_endpoints.local.handlers.endpoints import merged
 from azure_batch_endpoints.local.handlers.paging import page
-from azure_batch_endpoints.local.job import LOCAL_COMPUTE, LOCATION
-from azure_batch_endpoints.local.resources import Change, Key, Resource
-from azure_batch_endpoints.specs import ComputeSpec
+from azure_batch_endpoints.local.handlers.workspace import made_at
+from azure_batch_endpoints.local.job import LOCAL_COMPUTE
+from azure_batch_endpoints.local.resources import Change, Key, OwnerGone, Resource
 
-_NODES = ("preparing", "running", "idle", "unusable", "leaving", "preempted")
+_ACTIONS = ("delete", "detach")
 
 
 def _key(name: str) -> Key:
@@ -26,37 +27,40 @@ def put(call: Call) -> Reply:
     name = call.names["compute"]
     if name.lower() == LOCAL_COMPUTE:
         raise _built_in("changed")
-    kept = _kept(name, call.read(models.ComputeBody))
+    earlier = call.context.state.resources.get(_key(name))
+    kept = compute_bodies.kept(earlier.body["name"] if earlier else name, call.read(models.ComputeBody))
     operation = str(uuid.uuid4())
     resource, _ = call.context.state.resources.put(_key(name), kept, Change(operation=operation))
     return Reply(_body(call, resource, "Creating"), 201, _headers(call, operation))
 
 
-def _kept(name: str, asked: models.ComputeBody) -> dict[str, Any]:
-    kind = convert.COMPUTE_TYPES.get((asked.properties.compute_type or "AmlCompute").lower())
-    if kind is None:
-        raise bad_request(
-            f"computeType '{asked.properties.compute_type}' is not supported by the local service. Use 'AmlCompute'."
+def patch(call: Call) -> Reply:
+    """Change what the body names of a compute (its scale settings, its tags), and leave the rest."""
+    name = call.names["compute"]
+    if name.lower() == LOCAL_COMPUTE:
+        raise _built_in("changed")
+    found = _find(call, name)
+    changes = call.read(models.ComputeBody).body()
+
+    def changed(earlier: Resource | None) -> dict[str, Any]:
+        before = (earlier or found).body
+        return compute_bodies.kept(
+            before["name"], read(models.ComputeBody, merged(compute_bodies.asked(before), changes))
         )
+
     try:
-        spec = convert.compute_spec(name, asked.properties)
-    except (ValueError, OverflowError) as error:
-        raise bad_request(f"Compute '{name}' cannot be made: {error}") from error
-    if spec.type == "ray":  # recorded but not used, jobs would run here without a word
-        raise bad_request(
-            f"Compute '{name}' is a Ray cluster, which this version of the local service cannot score on yet. "
-            f"Use an AmlCompute, or the compute '{LOCAL_COMPUTE}': both score on this machine."
-        )
-    body = convert.compute_body(spec, asked.location or LOCATION)["properties"]["properties"]
-    body["vmSize"] = body["vmSize"].upper()
-    return {
-        "name": name,
-        "location": asked.location or LOCATION,
-        "tags": asked.tags or {},
-        "description": asked.properties.description,
-        "computeType": kind,
-        "inner": body,
-    }
+        resource, _ = call.context.state.resources.put(found.key, changed, Change(found.key, found.operation))
+    except OwnerGone:  # deleted meanwhile
+        _find(call, name)
+        raise
+    return Reply(_body(call, resource, "Succeeded"))
+
+
+def _find(call: Call, name: str) -> Resource:
+    found = call.context.state.resources.get(_key(name))
+    if found is None:
+        raise ServiceFault(404, "NotFound", f"Compute '{name}' not found.", bare=True)
+    return found
 
 
 def get(call: Call) -> Reply:
@@ -64,10 +68,7 @@ def get(call: Call) -> Reply:
     name = call.names["compute"]
     if name.lower() == LOCAL_COMPUTE:
         return Reply(_local(call))
-    found = call.context.state.resources.get(_key(name))
-    if found is None:
-        raise ServiceFault(404, "NotFound", f"Compute '{name}' not found.", bare=True)
-    return Reply(_body(call, found, "Succeeded"))
+    return Reply(_body(call, _find(call, name), "Succeeded"))
 
 
 def list_all(call: Call) -> Reply:
@@ -79,12 +80,32 @@ def list_all(call: Call) -> Reply:
 
 def delete(call: Call) -> Reply:
     """Remove a compute; the answer has no body and no Location."""
-    name = call.names["compute"]
+    name, action = call.names["compute"], call.query.get("underlyingresourceaction") or "Delete"
     if name.lower() == LOCAL_COMPUTE:
         raise _built_in("deleted")
+    if action.lower() not in _ACTIONS:
+        raise bad_request(f"underlyingResourceAction '{action}' is not known. Use Delete or Detach.")
     operation = str(uuid.uuid4())
     found = call.context.state.resources.delete(_key(name), operation=operation)
     return empty(202, _headers(call, operation)) if found else empty(204)
+
+
+def list_nodes(call: Call) -> Reply:
+    """Answer with the nodes of a compute: none, for a cluster is never made."""
+    if call.names["compute"].lower() != LOCAL_COMPUTE:
+        _find(call, call.names["compute"])
+    return Reply({"nodes": []})
+
+
+def refuse_power(call: Call) -> Reply:
+    """Say that only compute instances are started and stopped."""
+    name = call.names["compute"]
+    if name.lower() != LOCAL_COMPUTE:
+        _find(call, name)
+    raise bad_request(
+        f"Compute '{name}' cannot be started, stopped or restarted: only compute instances can, which batch "
+        "endpoints do not use."
+    )
 
 
 def _headers(call: Call, operation: str) -> dict[str, str]:
@@ -100,59 +121,22 @@ def _built_in(verb: str) -> ServiceFault:
 
 def _local(call: Call) -> dict[str, Any]:
     """Return the built-in compute: one node, which is always there."""
-    spec = ComputeSpec(name=LOCAL_COMPUTE, min_instances=1, max_instances=1)
-    kept = {
-        "name": LOCAL_COMPUTE,
-        "location": LOCATION,
-        "tags": {},
-        "description": "This machine.",
-        "computeType": "AmlCompute",
-        "inner": {**convert.compute_body(spec, LOCATION)["properties"]["properties"], "vmSize": "LOCAL"},
-    }
-    started = "1970-01-01T00:00:00+00:00"
-    return _body(call, Resource(0, _key(LOCAL_COMPUTE), None, kept, started, started), "Succeeded")
+    made = made_at(call.context)
+    kept = compute_bodies.this_machine(LOCAL_COMPUTE)
+    return _body(call, Resource(0, _key(LOCAL_COMPUTE), None, kept, made, made), "Succeeded")
 
 
 def _body(call: Call, resource: Resource, state: str) -> dict[str, Any]:
-    kept = resource.body
-    ready = state == "Succeeded"
-    inner: dict[str, Any] = {
-        **kept["inner"],
-        "subnet": None,
-        "remoteLoginPortPublicAccess": "NotSpecified",
-        "currentNodeCount": 0 if ready else None,
-        "targetNodeCount": 0 if ready else None,
-        "nodeStateCounts": {f"{word}NodeCount": 0 for word in _NODES} if ready else None,
-        "allocationState": "Steady" if ready else None,
-        "errors": None,
-        "isolatedNetwork": False,
-    }
-    return {
-        "id": call.context.workspace.compute(kept["name"]),
-        "name": kept["name"],
-        "type": f"{shapes.TYPE}/computes",
-        "location": kept["location"],
-        "tags": kept["tags"] if ready else None,
-        "properties": {
-            "description": kept["description"],
-            "computeType": kept["computeType"],
-            "computeLocation": kept["location"],
-            "provisioningState": state,
-            "provisioningErrors": None,
-            "createdOn": resource.created,
-            "modifiedOn": resource.modified,
-            "disableLocalAuth": False,
-            "resourceId": None,
-            "isAttachedCompute": kept["computeType"] != "AmlCompute",
-            "properties": inner,
-        },
-    }
+    return compute_bodies.body(call.context.workspace.compute(resource.body["name"]), resource, state)
 
 
 _ONE = WORKSPACE + "/computes/{compute}"
 ENTRIES = (
     Entry("GET", WORKSPACE + "/computes", list_all),
     Entry("PUT", _ONE, put),
+    Entry("PATCH", _ONE, patch),
     Entry("GET", _ONE, get),
     Entry("DELETE", _ONE, delete),
+    Entry("POST", _ONE + "/listNodes", list_nodes),
+    *(Entry("POST", f"{_ONE}/{verb}", refuse_power) for verb in ("start", "stop", "restart")),
 )

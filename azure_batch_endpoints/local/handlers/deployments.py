@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from azure_batch_endpoints._wire import convert, models
@@ -14,7 +15,7 @@ from azure_batch_endpoints.local.handlers.endpoints import merged
 from azure_batch_endpoints.local.handlers.paging import page
 from azure_batch_endpoints.local.handlers.references import find_version, is_curated
 from azure_batch_endpoints.local.job import LOCATION
-from azure_batch_endpoints.local.resources import Change, Key, OwnerGone, Resource
+from azure_batch_endpoints.local.resources import Change, Key, OwnerGone, Resource, Resources
 from azure_batch_endpoints.specs import RunSettings
 
 _SERVICE_KEYS = ("azureml.onlineendpointid", "AzureAsyncOperationUri")
@@ -60,11 +61,15 @@ def put(call: Call) -> Reply:
     return Reply(_body(call, resource, "Updating"), 201 if new else 200, headers)
 
 
-def _store(call: Call, place: Key, kept: Mapping[str, Any], change: Change) -> tuple[Resource, bool]:
+def _store(
+    call: Call, place: Key, kept: Mapping[str, Any] | Callable[[Resource | None], Mapping[str, Any]], change: Change
+) -> tuple[Resource, bool]:
     try:
         return call.context.state.resources.put(place, kept, change)
-    except OwnerGone:
-        endpoints.find(call.context, call.names["endpoint"])
+    except OwnerGone:  # deleted meanwhile
+        owner = endpoints.find(call.context, call.names["endpoint"])
+        if change.within != owner.key:
+            find(call.context, call.names["endpoint"], call.names["deployment"])
         raise
 
 
@@ -149,13 +154,15 @@ def _properties(inner: models.DeploymentProperties, settings: RunSettings) -> di
 def patch(call: Call) -> Reply:
     """Change what the body names of a deployment, and leave the rest."""
     endpoint, name = call.names["endpoint"], call.names["deployment"]
-    earlier = find(call.context, endpoint, name)
-    changes = call.read(models.DeploymentBody)
-    before = _body(call, earlier, "Succeeded")
-    asked = read(models.DeploymentBody, merged(before, changes.body()))
-    kept = _kept(call.context, name, endpoints.find(call.context, endpoint), asked)
-    owner = Key("endpoints", earlier.key.parent)
-    resource, _ = _store(call, earlier.key, kept, Change(owner, earlier.operation))
+    found = find(call.context, endpoint, name)
+    changes = call.read(models.DeploymentBody).body()
+
+    def changed(earlier: Resource | None) -> dict[str, Any]:
+        before = _body(call, earlier or found, "Succeeded")
+        asked = read(models.DeploymentBody, merged(before, changes))
+        return _kept(call.context, name, endpoints.find(call.context, endpoint), asked)
+
+    resource, _ = _store(call, found.key, changed, Change(found.key, found.operation))
     return Reply(_body(call, resource, "Succeeded"))
 
 
@@ -178,9 +185,20 @@ def delete(call: Call) -> Reply:
     operation = shapes.operation_id(call.context, "bdbes")
     if not resources.delete(key(endpoint, name), operation=operation):
         return empty(204)
-    if (owner.body["default"] or "").lower() == name.lower():
-        resources.put(owner.key, {**owner.body, "default": None}, Change(owner.key, owner.operation))
+    _end_default(resources, resources.get(owner.key) or owner, name)  # it may have become the default just before
     return Reply(None, 202, shapes.operation_headers(call, operation))
+
+
+def _end_default(resources: Resources, owner: Resource, name: str) -> None:
+    """Take a deployment that is gone from its endpoint's default."""
+
+    def without(now: Resource | None) -> Mapping[str, Any]:
+        body = (now or owner).body
+        return {**body, "default": None} if (body["default"] or "").lower() == name.lower() else body
+
+    if (owner.body["default"] or "").lower() == name.lower():
+        with contextlib.suppress(OwnerGone):  # the endpoint is gone, too
+            resources.put(owner.key, without, Change(owner.key, owner.operation))
 
 
 def _body(call: Call, resource: Resource, state: str) -> dict[str, Any]:

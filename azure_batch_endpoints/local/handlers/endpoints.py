@@ -12,7 +12,7 @@ from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existi
 from azure_batch_endpoints.local.handlers import shapes
 from azure_batch_endpoints.local.handlers.paging import page
 from azure_batch_endpoints.local.job import LOCATION
-from azure_batch_endpoints.local.resources import Change, Key, Resource
+from azure_batch_endpoints.local.resources import Change, Key, OwnerGone, Resource
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _NO_IDENTITY = {"type": "None", "principalId": _NOBODY, "tenantId": _NOBODY}
@@ -44,19 +44,13 @@ def put(call: Call) -> Reply:
     name = call.names["endpoint"]
     shapes.check_dns_name("an endpoint", name)
     asked = call.read(models.EndpointBody)
-    earlier = call.context.state.resources.get(key(name))
-    return _keep(call, _kept(call, name, asked, earlier), earlier)
-
-
-def _keep(call: Call, body: Mapping[str, Any], earlier: Resource | None) -> Reply:
-    context = call.context
-    operation = shapes.operation_id(context, "bebes")
-    resource, new = context.state.resources.put(key(call.names["endpoint"]), body, Change(operation=operation))
-    location = shapes.own_url(call, context.workspace.endpoint(body["name"]))
-    headers = shapes.operation_headers(call, operation, location=location)
-    return Reply(
-        _body(call, resource, "Creating" if earlier is None else "Updating"), 201 if new else 200, headers=headers
+    operation = shapes.operation_id(call.context, "bebes")
+    resource, new = call.context.state.resources.put(
+        key(name), lambda earlier: _kept(call, name, asked, earlier), Change(operation=operation)
     )
+    location = shapes.own_url(call, call.context.workspace.endpoint(resource.body["name"]))
+    headers = shapes.operation_headers(call, operation, location=location)
+    return Reply(_body(call, resource, "Creating" if new else "Updating"), 201 if new else 200, headers=headers)
 
 
 def _kept(call: Call, name: str, asked: models.EndpointBody, earlier: Resource | None) -> dict[str, Any]:
@@ -99,12 +93,19 @@ def _check_default(call: Call, name: str, default: str | None) -> None:
 def patch(call: Call) -> Reply:
     """Change what the body names of an endpoint, and leave the rest."""
     name = call.names["endpoint"]
-    earlier = find(call.context, name)
-    changes = call.read(models.EndpointBody)
-    before = _body(call, earlier, "Succeeded")
-    asked = read(models.EndpointBody, merged(before, changes.body()))
-    kept = _kept(call, name, asked, earlier)
-    resource, _ = call.context.state.resources.put(earlier.key, kept, Change(operation=earlier.operation))
+    found = find(call.context, name)
+    changes = call.read(models.EndpointBody).body()
+
+    def changed(earlier: Resource | None) -> dict[str, Any]:
+        after = merged(_body(call, earlier or found, "Succeeded"), changes)
+        after["properties"].setdefault("defaults", None)  # gone only when null was sent
+        return _kept(call, name, read(models.EndpointBody, after), earlier)
+
+    try:
+        resource, _ = call.context.state.resources.put(found.key, changed, Change(found.key, found.operation))
+    except OwnerGone:  # deleted meanwhile
+        find(call.context, name)
+        raise
     return Reply(_body(call, resource, "Succeeded"))
 
 

@@ -10,12 +10,14 @@ from azure_batch_endpoints._wire.uris import asset_name, storage_place
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
-from azure_batch_endpoints.local.handlers import job_bodies, shapes
+from azure_batch_endpoints.local.handlers import run_bodies
 from azure_batch_endpoints.local.handlers.logs import log_files
-from azure_batch_endpoints.local.handlers.references import version_of
+from azure_batch_endpoints.local.handlers.references import long_uri, version_of
 from azure_batch_endpoints.local.job import LOCATION, JobRow
 
 _OUTPUT = re.compile(r"azureml_(?P<run>.+)_output_data_score")
+_EXPERIMENTS = ("experiments", "experimentids")
+"""A run is also found below its experiment, by the name or the id of that; neither is looked at."""
 _SNAKE_CLIENTS = re.compile(r"azure-ai-ml/1\.35\.[0-2]\b")
 """Releases that compare the type of an output with ``uri_folder``; all others with ``UriFolder``."""
 
@@ -35,24 +37,30 @@ def find(context: ServiceContext, run: str) -> JobRow:
 def get(call: Call) -> Reply:
     """Answer with one run."""
     run = call.names["run"]
-    return Reply(job_bodies.run(call.context, find(call.context, run), run))
+    return Reply(run_bodies.run(call.context, find(call.context, run), run))
 
 
 def children(call: Call) -> Reply:
     """Answer with the one step of a job; the step itself has none."""
     row = find(call.context, call.names["run"])
     steps = [row.child] if call.names["run"] == row.name else []
-    return Reply({"value": [job_bodies.run(call.context, row, step) for step in steps]})
+    return Reply({"value": [run_bodies.run(call.context, row, step) for step in steps]})
 
 
 def details(call: Call) -> Reply:
     """Answer with a run's status and the addresses of its log files."""
     run = call.names["run"]
     row = find(call.context, run)
-    body = job_bodies.run(call.context, row, run)
+    body = run_bodies.run(call.context, row, run)
     return Reply(
         {**body, "createdTimeUtc": row.created_at, "warnings": [], "logFiles": log_files(call.context, row.name)}
     )
+
+
+def service_instances(call: Call) -> Reply:
+    """Answer with the services of a run's node: a scoring job has none."""
+    find(call.context, call.names["run"])
+    return Reply({"instances": {}})
 
 
 def run_data(call: Call) -> Reply:
@@ -62,7 +70,7 @@ def run_data(call: Call) -> Reply:
     if not isinstance(run, str):
         raise bad_request("'runId' of the request must be the name of a run.")
     row = find(call.context, run)
-    metadata = job_bodies.run(call.context, row, run)
+    metadata = run_bodies.run(call.context, row, run)
     if run == row.child:
         kind = "uri_folder" if _SNAKE_CLIENTS.search(call.headers.get("user-agent", "")) else "UriFolder"
         metadata["outputs"] = {"score": {"assetId": _output_id(call.context, row), "type": kind}}
@@ -114,14 +122,16 @@ def _resolved(context: ServiceContext, asset_id: str) -> dict[str, Any]:
     else:
         body = models.AssetProperties.read(dict(version_of(context, named).body))
         uri, kind = body.data_uri or "", "UriFile" if body.data_type == "uri_file" else "UriFolder"
-    return {"uri": shapes.long_uri(context, uri, group_word="resourcegroups"), "type": kind, "legacyDatasetType": None}
+    return {"uri": long_uri(context, uri, group_word="resourcegroups"), "type": kind, "legacyDatasetType": None}
 
 
-_RUN = "/history/v1.0" + WORKSPACE + "/runs/{run}"
+_HISTORY = "/history/v1.0" + WORKSPACE
+_RUNS = (_HISTORY + "/runs/{run}", *(f"{_HISTORY}/{word}/{{experiment}}/runs/{{run}}" for word in _EXPERIMENTS))
 ENTRIES = (
-    Entry("GET", _RUN, get),
-    Entry("GET", _RUN + "/children", children),
-    Entry("GET", _RUN + "/details", details),
-    Entry("POST", "/history/v1.0" + WORKSPACE + "/rundata", run_data),
+    *(Entry("GET", run, get) for run in _RUNS),
+    *(Entry("GET", run + "/children", children) for run in _RUNS),
+    *(Entry("GET", run + "/details", details) for run in _RUNS),
+    *(Entry("GET", run + "/serviceinstances/{node}", service_instances) for run in _RUNS),
+    Entry("POST", _HISTORY + "/rundata", run_data),
     Entry("POST", "/data/v1.0" + WORKSPACE + "/dataversion/batchGetResolvedUris", resolve_uris),
 )

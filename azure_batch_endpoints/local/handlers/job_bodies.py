@@ -1,10 +1,9 @@
-"""A job's three bodies: the scoring URI's, the management route's and the run history's."""
+"""A job's two bodies: the scoring URI's and the management route's. The run history's: ``run_bodies``."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime
 from typing import Any
 
 from azure_batch_endpoints._wire import convert, routes
@@ -41,21 +40,23 @@ def batch_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
             "inputData": {one.name: _input(row, one) for one in request.inputs},
             "outputData": {"score": _output(row)},
             "compute": _compute(context, row),
-            "output": {"datastoreId": None, "path": None},
+            "output": _output_dataset(row),
             "retrySettings": convert.retry_body(settings.retry_settings),
             "miniBatchSize": settings.mini_batch_size,
             "errorThreshold": settings.error_threshold,
             "outputFileName": settings.output_file_name,
+            "loggingLevel": settings.logging_level.title(),
+            "maxConcurrencyPerInstance": settings.max_concurrency_per_instance,
             "status": row.status.value,
             "interactionEndpoints": {
                 word: {"jobEndpointType": word, "port": None, "endpoint": url, "properties": None}
                 for word, url in _links(context, row).items()
             },
             "tags": dict(row.tags),
-            "properties": _properties(context, row),
+            "properties": properties(context, row),
             "name": row.display_name,
         },
-        "systemData": {**_system_data(row), "lastModifiedAt": row.ended_at or row.started_at or row.created_at},
+        "systemData": {**_system_data(row), "lastModifiedAt": _modified(row), "lastModifiedBy": shapes.USER},
     }
 
 
@@ -70,9 +71,9 @@ def management_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
         "name": row.name,
         "type": f"{shapes.TYPE}/jobs",
         "properties": {
-            "description": _description(row),
+            "description": description(row),
             "tags": dict(row.tags),
-            "properties": _properties(context, row),
+            "properties": properties(context, row),
             "displayName": row.display_name,
             "status": row.status.value,
             "experimentName": row.experiment,
@@ -83,7 +84,7 @@ def management_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
                 }
                 for word, url in _links(context, row).items()
             },
-            "isArchived": False,
+            "isArchived": row.archived,
             "jobType": "Pipeline",
             **unset,
             "outputs": output,
@@ -96,56 +97,6 @@ def management_child(context: ServiceContext, row: JobRow) -> dict[str, Any]:
     """Return the job's step; the official client knows a step by its null properties."""
     ids = {"id": context.workspace.job(row.child), "name": row.child, "type": f"{shapes.TYPE}/jobs"}
     return {**ids, "properties": None, "systemData": _system_data(row)}
-
-
-def run(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
-    """Return the job, or its step, as a run of the run history."""
-    is_step = run_id == row.child
-    kind = "azureml.StepRun" if is_step else "azureml.PipelineRun"
-    own = {"azureml.pipelinerunid": row.name, "azureml.moduleName": "batchscoring", "azureml.parallelrunstep": "true"}
-    unset = ("description", "warnings", "inputs", "runDefinition", "jobSpecification", "token", "scheduleId")
-    return {
-        "runId": run_id,
-        "rootRunId": row.name,
-        "parentRunId": row.name if is_step else None,
-        "runUuid": str(uuid.uuid5(uuid.NAMESPACE_URL, run_id)),
-        "rootRunUuid": str(uuid.uuid5(uuid.NAMESPACE_URL, row.name)),
-        "experimentId": str(uuid.uuid5(uuid.NAMESPACE_URL, row.experiment)),
-        "name": "batchscoring" if is_step else row.experiment,
-        "displayName": "batchscoring" if is_step else row.display_name,
-        "dataContainerId": f"dcid.{run_id}",
-        "status": row.status.value,
-        "createdUtc": row.created_at,
-        "startTimeUtc": row.started_at,
-        "endTimeUtc": row.ended_at,
-        "duration": _duration(row),
-        "error": run_error(row),
-        "hidden": False,
-        "runType": kind,
-        "runTypeV2": {
-            "orchestrator": "Execution",
-            "traits": [kind, "local"],
-            "attribution": None,
-            "computeType": "local",
-        },
-        "properties": own if is_step else _properties(context, row),
-        "parameters": {},
-        "target": row.request.compute,
-        "tags": dict(row.tags),
-        "settings": {},
-        "services": {},
-        "inputDatasets": [],
-        "outputDatasets": [],
-        "outputs": None,
-        **dict.fromkeys(unset),
-    }
-
-
-def run_error(row: JobRow) -> dict[str, Any] | None:
-    """Return why a run failed, as the run history says it."""
-    if row.status is not JobStatus.FAILED:
-        return None
-    return {"error": {"code": "UserError", "message": row.error or "The job failed.", "details": []}}
 
 
 def _input(row: JobRow, one: JobInputSource) -> dict[str, Any]:
@@ -161,9 +112,17 @@ def _output(row: JobRow) -> dict[str, Any]:
     return {"description": None, "uri": uri, "mode": "ReadWriteMount", "jobOutputType": "UriFile"}
 
 
+def _output_dataset(row: JobRow) -> dict[str, Any]:
+    """Return the output as the bodies of 2021 name it, when that is how it was asked for."""
+    asked = row.body.get("outputDataset")
+    given = asked if isinstance(asked, dict) else {}
+    return {name: given.get(name) for name in ("datastoreId", "path")}
+
+
 def _compute(context: ServiceContext, row: JobRow) -> dict[str, Any]:
-    asked = row.body.get("compute")
-    count = row.request.settings.instance_count if isinstance(asked, dict) and "instanceCount" in asked else None
+    asked = (row.body.get("compute"), row.body.get("resources"))
+    said = any(isinstance(one, dict) and one.get("instanceCount") is not None for one in asked)
+    count = row.request.settings.instance_count if said else None
     target = context.workspace.compute(row.request.compute)
     unset = dict.fromkeys(("location", "instanceType", "properties"))
     return {"target": target, "instanceCount": count, "isLocal": False, **unset}
@@ -181,15 +140,24 @@ def _service(word: str, url: str) -> dict[str, Any]:
     return {"jobServiceType": word, "endpoint": url}
 
 
-def _description(row: JobRow) -> str:
-    return f"Pipeline submission for endpoint: {row.request.endpoint}, deployment: {row.request.deployment}."
+def description(row: JobRow) -> str:
+    """Return a job's description: the user's, or the one that the service writes."""
+    return (
+        row.description
+        or f"Pipeline submission for endpoint: {row.request.endpoint}, deployment: {row.request.deployment}."
+    )
+
+
+def _modified(row: JobRow) -> str:
+    return shapes.moment(row.ended_at or row.started_at or row.created_at)
 
 
 def _system_data(row: JobRow) -> dict[str, Any]:
-    return {"createdAt": row.created_at, "createdBy": shapes.USER, "createdByType": "User"}
+    return {"createdAt": shapes.moment(row.created_at), "createdBy": shapes.USER, "createdByType": "User"}
 
 
-def _properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
+def properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
+    """Return a job's properties: the user's and the service's."""
     request = row.request
     pipeline = uuid.uuid5(uuid.NAMESPACE_URL, context.workspace.deployment(request.endpoint, request.deployment))
     found: dict[str, str | None] = {
@@ -208,7 +176,7 @@ def _properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
         routes.ROWS_PROPERTY: row.rows,
         routes.RETRY_PROPERTY: request.retry_of,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {**row.properties, **{name: value for name, value in found.items() if value is not None}}
 
 
 def _parameters(row: JobRow) -> dict[str, str]:
@@ -232,9 +200,3 @@ def _stages(row: JobRow) -> str | None:
         return None
     execution = {"StartTime": row.started_at, "EndTime": row.ended_at, "Status": "Finished"}
     return json.dumps({"Initialization": None, "Execution": execution})
-
-
-def _duration(row: JobRow) -> str | None:
-    if row.started_at is None or row.ended_at is None:
-        return None
-    return str(datetime.fromisoformat(row.ended_at) - datetime.fromisoformat(row.started_at))

@@ -19,6 +19,7 @@ from azure_batch_endpoints.states import JobStatus
 
 _ITEM_STATUSES = ("succeeded", "failed", "pending")
 _ITEMS_PAGE = 1000
+_VIEWS = {"activeonly": False, "archivedonly": True, "all": None}
 
 
 def find(context: ServiceContext, name: str) -> JobRow:
@@ -50,11 +51,20 @@ def list_all(call: Call) -> Reply:
         status=_status(call.query.get("status")),
         tag=call.query.get("tag"),
         experiment=call.query.get("experimentname"),
+        archived=_view(call.query.get("listviewtype") or "ActiveOnly"),
     )
     other_type = call.query.get("jobtype", "Pipeline").lower() != "pipeline"
-    if other_type or call.query.get("listviewtype", "").lower() == "archivedonly":
-        return Reply({"value": []})
+    if other_type or call.query.get("scheduled", "").lower() == "true" or call.query.get("scheduleid"):
+        return Reply({"value": []})  # every job here is a batch job, and none comes from a schedule
     return listed_jobs(call, wanted, job_bodies.management_job)
+
+
+def _view(word: str) -> bool | None:
+    """Return whether a list shows archived jobs only, active ones only, or (None) both."""
+    try:
+        return _VIEWS[word.lower()]
+    except KeyError:
+        raise bad_request(f"There is no listViewType '{word}'. Use ActiveOnly, ArchivedOnly or All.") from None
 
 
 def _status(word: str | None) -> JobStatus | None:

@@ -1,17 +1,20 @@
-"""Finding what an id names: versions of assets, labels, computes. Messages say what there is instead."""
+"""Finding what an id names: versions of assets, labels, computes, datastores. Messages say what there is instead."""
 
 from __future__ import annotations
 
 import re
 
-from azure_batch_endpoints._wire.uris import AssetName, asset_name
+from azure_batch_endpoints._wire.uris import AssetName, asset_name, storage_place
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing, not_found
 from azure_batch_endpoints.local.handlers import shapes
-from azure_batch_endpoints.local.job import LOCAL_COMPUTE
+from azure_batch_endpoints.local.handlers.belonging import check_here
+from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, LOCAL_COMPUTE
 from azure_batch_endpoints.local.resources import Key, Resource
 
+BUILT_IN_DATASTORES = (DEFAULT_DATASTORE, ARTIFACT_DATASTORE)
 WORDS = {"models": "model", "codes": "code", "environments": "environment", "data": "data asset"}
+WITH_ARTICLE = {"models": "a model", "codes": "code", "environments": "an environment", "data": "a data asset"}
 _CODES = {
     "models": "ModelNotFound",
     "codes": "CodeNotFound",
@@ -34,10 +37,11 @@ def find_version(context: ServiceContext, kind: str, reference: str) -> Resource
     Raises:
         ServiceFault: 400, it is no such reference; 404, there is no such version.
     """
+    check_here(context, reference)
     named = asset_name(reference)
     if named is None or named.kind not in ("", kind):
         raise bad_request(
-            f"'{reference}' is not the id of a {WORDS[kind]} of this workspace. "
+            f"'{reference}' is not the id of {WITH_ARTICLE[kind]} of this workspace. "
             f"Use its ARM id, 'azureml:<name>:<version>' or 'azureml:<name>@latest'."
         )
     return version_of(context, AssetName(kind, named.name, named.version, named.label))
@@ -54,9 +58,16 @@ def version_of(context: ServiceContext, named: AssetName) -> Resource:
         found = resources.get(Key(named.kind, named.version, named.name))
         if found is not None:
             return found
-    elif named.label in (None, "latest") and (newest := resources.newest(named.kind, named.name)):
-        return newest[0]
+    elif named.label in (None, "latest") and (newest := latest(context, named.kind, named.name)):
+        return newest
     raise not_found(_CODES[named.kind], _missing(context, named))
+
+
+def latest(context: ServiceContext, kind: str, name: str) -> Resource | None:
+    """Return the version of an asset that was made last; an archived one only when all are archived."""
+    table = context.state.resources
+    found = table.newest(kind, name, archived=False) or table.newest(kind, name)
+    return found[0] if found else None
 
 
 def _missing(context: ServiceContext, named: AssetName) -> str:
@@ -96,3 +107,40 @@ def check_compute(context: ServiceContext, reference: str) -> str:
             f"Compute '{name}' not found. {there} Create it, or use the compute '{LOCAL_COMPUTE}'.",
         )
     return str(found.body["name"])
+
+
+def datastore_name(context: ServiceContext, name: str) -> str:
+    """Return a datastore's name as it is written.
+
+    Raises:
+        ServiceFault: 404, there is no such datastore.
+    """
+    for known in BUILT_IN_DATASTORES:
+        if known.lower() == name.lower():
+            return known
+    found = context.state.resources.get(Key("datastores", name.lower()))
+    if found is not None:
+        return str(found.body["name"])
+    there = existing([*BUILT_IN_DATASTORES, *context.state.resources.names("datastores")])
+    raise ServiceFault(404, "UserError", f"Could not find datastore: {name}. {there}", inner=("NotFoundError",))
+
+
+def long_uri(context: ServiceContext, uri: str, *, group_word: str) -> str:
+    """Return a datastore URI in its long form; any other URI as it is.
+
+    Args:
+        context: the service.
+        uri: of any form.
+        group_word: ``resourceGroups`` in models, ``resourcegroups`` in data, as the service writes them.
+
+    Raises:
+        ServiceFault: 404, it names a datastore that is not there.
+    """
+    place = storage_place(uri)
+    if place is None or place.datastore is None:
+        return uri
+    ids = context.workspace
+    return (
+        f"azureml://subscriptions/{ids.subscription_id}/{group_word}/{ids.resource_group}/workspaces/{ids.name}"
+        f"/datastores/{datastore_name(context, place.datastore)}/paths/{place.path.lstrip('/')}"
+    )

@@ -66,7 +66,15 @@ def _row(call: Call, endpoint: str, asked: models.BatchJobProperties) -> JobRow:
         created_at=scalars.now(),
         tags={**service_tags(request.deployment), **(asked.tags or {})},
         body=asked.body(),
+        description=asked.description,
+        properties=_own_properties(asked),
     )
+
+
+def _own_properties(asked: models.BatchJobProperties) -> dict[str, str]:
+    """Return the properties that the user gave the job; two of them mean something and are no properties."""
+    meaning = ("experimentName", RETRY_PROPERTY)
+    return {name: value for name, value in (asked.properties or {}).items() if name not in meaning}
 
 
 def _request(call: Call, endpoint: str, asked: models.BatchJobProperties, child: str) -> JobRequest:

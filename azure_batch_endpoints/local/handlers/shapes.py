@@ -7,29 +7,43 @@ import uuid
 from typing import Any
 
 from azure_batch_endpoints._wire.routes import PROVIDER
-from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import Call
-from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing
-from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, LOCATION
+from azure_batch_endpoints.local.faults import bad_request
+from azure_batch_endpoints.local.job import LOCATION
 from azure_batch_endpoints.local.resources import Resource
 
 USER = "local user"
-DATASTORES = (DEFAULT_DATASTORE, ARTIFACT_DATASTORE)
+SERVICE = "azure_batch_endpoints"
+"""Who made what was there from the beginning."""
+NOBODY = "00000000-0000-0000-0000-000000000000"
 TYPE = f"{PROVIDER}/workspaces"
 _DNS_NAME = re.compile(r"[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _ASSET_NAME = re.compile(r"[a-zA-Z0-9][\w\-.]{0,254}", re.ASCII)
 
 
+def moment(time: str) -> str:
+    """Return a time as answers write it: the zeros at the end of its fraction left out."""
+    whole, dot, rest = time.partition(".")
+    fraction, plus, zone = rest.partition("+")
+    fraction = fraction.rstrip("0")
+    return whole + (dot + fraction if fraction else "") + plus + zone if plus else time
+
+
 def system_data(resource: Resource) -> dict[str, Any]:
     """Return ``systemData`` of an endpoint or deployment."""
-    return {"createdAt": resource.created, "createdBy": USER, "lastModifiedAt": resource.modified}
+    return {
+        "createdAt": moment(resource.created),
+        "createdBy": USER,
+        "lastModifiedAt": moment(resource.modified),
+    }
 
 
 def asset_system_data(resource: Resource) -> dict[str, Any]:
     """Return ``systemData`` of an asset, which says more."""
-    who = {"createdAt": resource.created, "createdBy": USER, "createdByType": "User"}
-    return {**who, "lastModifiedAt": resource.modified, "lastModifiedBy": USER, "lastModifiedByType": "User"}
+    made, changed = moment(resource.created), moment(resource.modified)
+    who = {"createdAt": made, "createdBy": USER, "createdByType": "User"}
+    return {**who, "lastModifiedAt": changed, "lastModifiedBy": USER, "lastModifiedByType": "User"}
 
 
 def check_dns_name(kind: str, name: str) -> None:
@@ -58,44 +72,6 @@ def check_asset_name(kind: str, name: str) -> None:
             "a letter or digit first.",
             code="InvalidName",
         )
-
-
-def long_uri(context: ServiceContext, uri: str, *, group_word: str) -> str:
-    """Return a datastore URI in its long form; any other URI as it is.
-
-    Args:
-        context: the service.
-        uri: of any form.
-        group_word: ``resourceGroups`` in models, ``resourcegroups`` in data, as the service writes them.
-
-    Raises:
-        ServiceFault: 400, it names a datastore that is not there.
-    """
-    place = storage_place(uri)
-    if place is None or place.datastore is None:
-        return uri
-    ids = context.workspace
-    return (
-        f"azureml://subscriptions/{ids.subscription_id}/{group_word}/{ids.resource_group}/workspaces/{ids.name}"
-        f"/datastores/{datastore_name(place.datastore)}/paths/{place.path.lstrip('/')}"
-    )
-
-
-def datastore_name(name: str) -> str:
-    """Return a datastore's name as it is written.
-
-    Raises:
-        ServiceFault: 404, there is no such datastore.
-    """
-    for known in DATASTORES:
-        if known.lower() == name.lower():
-            return known
-    raise ServiceFault(
-        404,
-        "UserError",
-        f"Could not find datastore: {name}. {existing(DATASTORES)}",
-        inner=("NotFoundError",),
-    )
 
 
 def bare_name(reference: str) -> str:

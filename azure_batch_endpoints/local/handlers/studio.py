@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azure_batch_endpoints import _render
 from azure_batch_endpoints._wire import scalars
+from azure_batch_endpoints._wire.uris import shown
 from azure_batch_endpoints.local.exchange import Call, Entry, PageReply
 from azure_batch_endpoints.local.faults import ServiceFault
 from azure_batch_endpoints.local.handlers.jobs import failed_items, find
@@ -26,7 +27,7 @@ def page(call: Call) -> PageReply:
         ("endpoint", row.request.endpoint),
         ("deployment", row.request.deployment),
         *((name, scalars.time_from_wire(moment)) for name, moment in times.items()),
-        ("inputs", ", ".join(one.uri for one in row.request.inputs)),
+        ("inputs", ", ".join(shown(one.uri) for one in row.request.inputs)),
         ("output", row.request.output_uri),
         ("error", row.error),
     ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from typing import Any
+
+from azure_batch_endpoints._wire import scalars
+from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
 from azure_batch_endpoints.local.faults import ServiceFault
-from azure_batch_endpoints.local.handlers.shapes import TYPE
+from azure_batch_endpoints.local.handlers.shapes import NOBODY, TYPE, USER, moment
 from azure_batch_endpoints.local.job import LOCATION
 from azure_batch_endpoints.local.open_routes import CLOUDS, DISCOVERY
 
@@ -16,13 +21,13 @@ def check_workspace(call: Call) -> None:
         ServiceFault: 404.
     """
     ids = call.context.workspace
-    subscription, group, name = (call.names[part] for part in ("subscription", "group", "workspace"))
+    subscription, group, name = (call.names.get(part) for part in ("subscription", "group", "workspace"))
     here = f"This local service has the workspace '{ids.name}' in group '{ids.resource_group}'."
-    if subscription.lower() != ids.subscription_id.lower():
+    if subscription is not None and subscription.lower() != ids.subscription_id.lower():
         raise ServiceFault(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found. {here}")
-    if group.lower() != ids.resource_group.lower():
+    if group is not None and group.lower() != ids.resource_group.lower():
         raise ServiceFault(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found. {here}")
-    if name.lower() != ids.name.lower():
+    if name is not None and name.lower() != ids.name.lower():
         raise ServiceFault(
             404,
             "ResourceNotFound",
@@ -30,44 +35,80 @@ def check_workspace(call: Call) -> None:
         )
 
 
+def made_at(context: ServiceContext) -> str:
+    """Return when the workspace was made (wire time): when its root folder got its identity."""
+    root = context.settings.root
+    files = [file for file in (root / "identity.json", root / "state.sqlite") if file.exists()]
+    seconds = files[0].stat().st_mtime if files else root.stat().st_mtime
+    return moment(scalars.time_to_wire(datetime.fromtimestamp(seconds, timezone.utc)))
+
+
 def get(call: Call) -> Reply:
     """Answer with the workspace."""
-    context = call.context
-    ids = context.workspace
+    return Reply(_body(call.context))
+
+
+def list_all(call: Call) -> Reply:
+    """Answer with all workspaces there are: the one."""
+    check_workspace(call)
+    return Reply({"value": [_body(call.context)]})
+
+
+def list_keys(call: Call) -> Reply:
+    """Answer with the key of the workspace's storage account."""
+    store = call.context.store
+    unset = dict.fromkeys(("appInsightsInstrumentationKey", "containerRegistryCredentials", "notebookAccessKeys"))
+    resource = storage_account_id(call.context)
+    return Reply({"userStorageKey": store.key, "userStorageResourceId": resource, **unset})
+
+
+def _body(context: ServiceContext) -> dict[str, Any]:
+    ids, made = context.workspace, made_at(context)
     properties = {
         "friendlyName": ids.name,
         "description": "",
-        "storageAccount": storage_account_id(call),
+        "storageAccount": storage_account_id(context),
         "hbiWorkspace": False,
+        "tenantId": NOBODY,
+        "imageBuildCompute": None,
         "provisioningState": "Succeeded",
         "v1LegacyMode": False,
+        "softDeleteEnabled": False,
+        "containerRegistry": None,
+        "creationTime": made,
+        "notebookInfo": None,
         "storageHnsEnabled": False,
         "workspaceId": context.workspace_id,
+        "linkedModelInventoryArmId": None,
+        "privateLinkCount": 0,
         "publicNetworkAccess": "Disabled",
         "discoveryUrl": context.base_url + DISCOVERY,
         "mlFlowTrackingUri": None,
+        "enableDataIsolation": False,
     }
-    return Reply(
-        {
-            "id": str(ids),
-            "name": ids.name,
-            "type": TYPE,
-            "location": LOCATION,
-            "tags": {},
-            "etag": None,
-            "properties": properties,
-            "identity": {"type": "None"},
-            "kind": "Default",
-            "sku": {"name": "Basic", "tier": "Basic"},
-        }
-    )
+    return {
+        "id": str(ids),
+        "name": ids.name,
+        "type": TYPE,
+        "location": LOCATION,
+        "tags": {},
+        "etag": None,
+        "properties": properties,
+        "identity": {"type": "None"},
+        "kind": "Default",
+        "sku": {"name": "Basic", "tier": "Basic"},
+        "systemData": {
+            **{"createdAt": made, "createdBy": USER, "createdByType": "User"},
+            **{"lastModifiedAt": made, "lastModifiedBy": USER, "lastModifiedByType": "User"},
+        },
+    }
 
 
-def storage_account_id(call: Call) -> str:
+def storage_account_id(context: ServiceContext) -> str:
     """Return the ARM id of the blob store's account."""
-    ids = call.context.workspace
+    ids = context.workspace
     group = f"/subscriptions/{ids.subscription_id}/resourceGroups/{ids.resource_group}"
-    return f"{group}/providers/Microsoft.Storage/storageAccounts/{call.context.store.account}"
+    return f"{group}/providers/Microsoft.Storage/storageAccounts/{context.store.account}"
 
 
 def discover(call: Call) -> Reply:
@@ -93,8 +134,13 @@ def clouds(call: Call) -> Reply:
     )
 
 
+_SUBSCRIPTION, _, _ONE = WORKSPACE.partition("/resourceGroups/{group}")
+_LIST = _ONE.removesuffix("/{workspace}")
 ENTRIES = (
     Entry("GET", WORKSPACE, get),
+    Entry("POST", WORKSPACE + "/listKeys", list_keys),
+    Entry("GET", f"{_SUBSCRIPTION}/resourceGroups/{{group}}{_LIST}", list_all),
+    Entry("GET", f"{_SUBSCRIPTION}{_LIST}", list_all),
     Entry("GET", DISCOVERY, discover),
     Entry("GET", CLOUDS, clouds),
 )
