@@ -26,6 +26,7 @@ class AzDefaults:
         resource_group: ``az configure --defaults group=…``.
         workspace: ``az configure --defaults workspace=…``.
         cloud: ``az cloud set --name …``.
+        other_cloud: the cloud of the current subscription, where it is not the CLI's current one.
         folder: the CLI's own folder, whether it is there or not.
     """
 
@@ -34,6 +35,7 @@ class AzDefaults:
     workspace: str | None
     cloud: str | None
     folder: Path
+    other_cloud: str | None = None
 
 
 def read(*, only_cloud: bool = False) -> AzDefaults:
@@ -50,13 +52,15 @@ def read(*, only_cloud: bool = False) -> AzDefaults:
     cloud = _option([everyones], "cloud", "name")  # of no single folder: signing in is not either
     if only_cloud:
         return AzDefaults(None, None, None, cloud, folder)
+    subscription, other_cloud = _subscription(folder / "azureProfile.json", cloud)
     chain = [_sections(one / "config") for one in _local_folders(folder)] + [everyones]
     return AzDefaults(
-        subscription_id=_subscription(folder / "azureProfile.json", cloud),
+        subscription_id=subscription,
         resource_group=_option(chain, "defaults", "group"),
         workspace=_option(chain, "defaults", "workspace"),
         cloud=cloud,
         folder=folder,
+        other_cloud=other_cloud,
     )
 
 
@@ -95,7 +99,8 @@ def _option(chain: list[configparser.ConfigParser], section: str, option: str) -
     return given or next((value.strip() for value in found if value and value.strip()), None)
 
 
-def _subscription(file: Path, cloud: str | None) -> str | None:
+def _subscription(file: Path, cloud: str | None) -> tuple[str | None, str | None]:
+    """Return the current subscription, or else the cloud that it belongs to instead."""
     try:
         profile = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
     except (OSError, ValueError) as error:
@@ -104,7 +109,9 @@ def _subscription(file: Path, cloud: str | None) -> str | None:
         ) from error
     known = profile.get("subscriptions") if isinstance(profile, dict) else None
     current = [one for one in known or [] if isinstance(one, dict) and one.get("isDefault")]
-    return next((str(one["id"]) for one in current if _is_in(one, cloud) and one.get("id")), None)
+    found = next((str(one["id"]) for one in current if _is_in(one, cloud) and one.get("id")), None)
+    elsewhere = next((str(one["environmentName"]) for one in current if not _is_in(one, cloud)), None)
+    return found, None if found else elsewhere
 
 
 def _is_in(subscription: dict[str, Any], cloud: str | None) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from azure_batch_endpoints import _az_defaults
 from azure_batch_endpoints._az_defaults import AzDefaults
-from azure_batch_endpoints._clouds import PUBLIC, Cloud, cloud_at, cloud_named
+from azure_batch_endpoints._clouds import CLOUDS, PUBLIC, Cloud, cloud_at, cloud_named
 from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.errors import InvalidInputError
 
@@ -153,10 +153,23 @@ def _nothing(missing: list[str], az: AzDefaults) -> str:
         f"{name} in the variables {_VARIABLES[0][name]} and {_VARIABLES[1][name]} and in '{az.folder}' ({_AZ[name]})"
         for name in missing
     )
+    clouds = _about_clouds(az) if "subscription_id" in missing else ""
     return (
-        f"No config.json in '{Path.cwd()}' or above, and not everything elsewhere. Looked for {looked}. "
+        f"No config.json in '{Path.cwd()}' or above, and not everything elsewhere. Looked for {looked}. {clouds}"
         "Set what is missing, pass subscription_id, resource_group and workspace to BatchClient, "
         "or use BatchClient.local()."
+    )
+
+
+def _about_clouds(az: AzDefaults) -> str:
+    """Say why the Azure CLI's current subscription does not count, if it is of another cloud than the current one."""
+    if az.other_cloud is None:
+        return ""
+    current, known = az.cloud or PUBLIC.name, [one.name for one in CLOUDS]
+    no_cloud = "" if current.lower() in map(str.lower, known) else f", which is not known here ({', '.join(known)} are)"
+    return (
+        f"The Azure CLI's current subscription is of the cloud '{az.other_cloud}', but its current cloud is "
+        f"'{current}'{no_cloud}: az cloud set --name {az.other_cloud}, or az account set for one of '{current}'. "
     )
 
 

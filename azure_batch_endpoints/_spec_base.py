@@ -104,6 +104,14 @@ class Spec(BaseModel):
             SpecError: an unknown or wrongly typed setting, with file, line and the nearest known spelling.
         """
         document = _documents.read(path)
+        try:
+            return cls._from_document(document, overrides)
+        except SpecError as error:
+            said = _other_kind(document, cls)
+            raise (SpecError(said, path=document.path) if said else error) from None
+
+    @classmethod
+    def _from_document(cls, document: _documents.Document, overrides: Mapping[str, Any]) -> Self:
         found = _spec_fields.arrange(document, cls._table, cls._refused)
         found.values.pop("_ignored", None)
         here = {name: from_here(name, value) for name, value in overrides.items()}
@@ -186,6 +194,12 @@ class Spec(BaseModel):
         return data
 
     @classmethod
+    def _takes(cls, data: Mapping[str, Any]) -> bool:
+        """Whether every key of a file is one of this kind, and none is missing."""
+        needed = {name for name, one in cls.model_fields.items() if one.is_required()}
+        return set(data) <= {path[0] for path in cls._table} and needed <= set(data)
+
+    @classmethod
     def _from_file(cls, values: dict[str, Any], origin: Origin) -> None:
         if isinstance(values.get("properties"), dict):
             values["properties"] = own(values["properties"])  # of what the service has shown
@@ -193,6 +207,22 @@ class Spec(BaseModel):
             value = values.get(name)
             if isinstance(value, str) and value and not is_reference(value):
                 values[name] = origin.folder / _expanded(value.removeprefix("file:"))
+
+
+def _other_kind(document: _documents.Document, wanted: type[Spec]) -> str:
+    """Say that a file which could not be read is one of another kind, by its ``$schema`` or by its keys."""
+    kinds = {one._schema: one for one in Spec.__subclasses__() if one._schema}
+    schema = str(document.data.get("$schema") or "").rpartition("/")[2].removesuffix(".schema.json")
+    if schema:
+        found, by = kinds.get(schema), f"its $schema says '{schema}'"
+    else:
+        refused = any((key,) in wanted._refused for key in document.data)  # which is said already, with its line
+        fitting = [] if refused else [one for one in kinds.values() if one._takes(document.data)]
+        found, by = fitting[0] if len(fitting) == 1 else None, "its keys are those of one"
+    if found is None or found is wanted or not wanted._schema:
+        return ""
+    kind, asked = (one.__name__.removesuffix("Spec").lower() for one in (found, wanted))
+    return f"this is the file of another kind, '{kind}', not '{asked}': {by}. Name the YAML file of the {asked}."
 
 
 def _opened(value: object, *, reached: bool) -> object:
@@ -289,7 +319,7 @@ def _allowed(detail: Mapping[str, Any], field: str) -> str:
 _NAME = "a name has {} to 32 letters, digits and '-', starts with a letter and ends with a letter or digit"
 _NAMING = {
     "EndpointSpec.name": _NAME.format(3),
-    "DeploymentSpec.name": _NAME.format(3),
+    "DeploymentSpec.name": "a name has 1 to 255 letters, digits, '-' and '_', and starts with a letter or digit",
     "ComputeSpec.name": _NAME.format(2).split(" and ends")[0],
     "RunSettings.output_file_name": 'it is a file name, without any of ~"#%&*:<>?/\\{|}',
 }

@@ -58,6 +58,7 @@ AS_PATH = BeforeValidator(_path)
 ResourceName: TypeAlias = Annotated[
     str, Field(pattern=r"^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$", min_length=3, max_length=32)
 ]
+DeploymentName: TypeAlias = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}$")]
 AssetName: TypeAlias = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}$")]
 ComputeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9\-]{1,31}$")]
 

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+_ALIKE = 0.6
+"""From here on difflib calls two words close."""
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return the sentence that offers the nearest known word, or lists them all."""
@@ -26,5 +29,10 @@ def nearest(path: Path) -> Path | None:
         siblings = [one.name for one in present.iterdir()]
     except OSError:
         return None
-    found = difflib.get_close_matches(wanted, siblings, n=1)
-    return present / found[0] if found else None
+    found = (one for one in difflib.get_close_matches(wanted, siblings) if _is_near(wanted, one))
+    return next((present / one for one in found), None)
+
+
+def _is_near(wanted: str, there: str) -> bool:
+    """Whether two file names are alike without their endings, which alone make 'v.yml' of 'zzz.yml'."""
+    return difflib.SequenceMatcher(None, Path(wanted).stem.lower(), Path(there).stem.lower()).ratio() >= _ALIKE

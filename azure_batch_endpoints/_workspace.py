@@ -235,7 +235,11 @@ class Workspace:
         else:
             answer = self.send("GET", self.path.datastore(name), action=f"open datastore '{name}'")
             body = understood(models.DatastoreBody.read, answer.body)
-        return Container(self._container_url(body, name), self._credential_of(body, name))
+        url, service = self._container_url(body, name), self.session.base_url
+        of_service = leads_here(service) and (
+            urlsplit(url).netloc == urlsplit(service).netloc or name == self.default_datastore
+        )
+        return Container(url, self._credential_of(body, name), of_service=of_service)
 
     def _credential_of(self, body: models.DatastoreBody, name: str) -> ContainerCredential | None:
         kind = str((body.properties.credentials or {}).get("credentialsType") or "None").lower()

@@ -12,6 +12,7 @@ from azure_batch_endpoints._storage import assets
 from azure_batch_endpoints._wire import models, readback
 from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints._wire.uris import asset_name
+from azure_batch_endpoints.errors import NotFoundError
 from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -150,12 +151,21 @@ class _Assets(Collection, Generic[_Asset]):
                 action=f"list the versions of {self._noun} '{name}'",
             )
 
-        def newest(body: Mapping[str, Any]) -> _Asset:
-            return self.get(str(body["name"]))
+        def newest(body: Mapping[str, Any]) -> _Asset | None:
+            try:
+                return self.get(str(body["name"]))
+            except NotFoundError:
+                return None  # all its versions are archived, or it has none
 
-        return paged(
-            self._workspace.session, path.assets(self._word), newest, params=params, action=f"list {self._noun}s"
+        listed: ItemPaged[Any] = paged(
+            self._workspace.session,
+            path.assets(self._word),
+            newest,
+            params=params,
+            action=f"list {self._noun}s",
+            keep=lambda one: one is not None,
         )
+        return listed
 
     @property
     def _word(self) -> AssetKind:

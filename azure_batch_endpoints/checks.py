@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 from os import PathLike
@@ -17,6 +18,8 @@ from azure_batch_endpoints.specs import EnvironmentSpec
 if TYPE_CHECKING:
     from azure_batch_endpoints.specs import DeploymentSpec, ModelSpec
 
+_OUTSIDE = re.compile(r"/|[a-zA-Z]:|(?:.*/)?\.\.(?:/|$)|.*[\\\x00-\x1f\x7f-\x9f]", re.DOTALL)
+INSIDE = "It must be a path inside the code folder, with '/' between folders, such as 'score.py' or 'sub/score.py'."
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -45,6 +48,9 @@ def check(spec: DeploymentSpec) -> list[Finding]:
             )
             found.append(Finding("error", text, model))
         return found
+    if leads_outside(spec.scoring_script or ""):
+        text = f"The scoring script {spec.scoring_script!r}{spec.named_in('scoring_script')} cannot be used. {INSIDE}"
+        return [*found, Finding("error", text)]
     if is_reference(spec.code):
         return found
     place = (spec.named_in("code"), spec.named_in("scoring_script"))
@@ -78,7 +84,7 @@ def require_script(spec: DeploymentSpec, *, otherwise: str = "was not created") 
     Raises:
         LocalPathError: model, code folder or the script in it does not exist.
         ScoringScriptError: syntax error, or no ``init`` or ``run``.
-        InvalidInputError: no script, and the model is no MLflow folder.
+        InvalidInputError: no script, and the model is no MLflow folder; or the script is not in the code folder.
     """
     first = next((one for one in check(spec) if one.severity == "error"), None)
     if first is None:
@@ -88,7 +94,7 @@ def require_script(spec: DeploymentSpec, *, otherwise: str = "was not created") 
     script = None if spec.code is None else Path(spec.code) / (spec.scoring_script or "")
     if path == script and path.is_file():
         raise ScoringScriptError(text, path=path, line=first.line)
-    if path.exists() and spec.code is None:
+    if first.path is None or (path.exists() and spec.code is None):
         raise InvalidInputError(text)
     raise LocalPathError(text, path=path)
 
@@ -96,6 +102,19 @@ def require_script(spec: DeploymentSpec, *, otherwise: str = "was not created") 
 def is_mlflow(path: Path) -> bool:
     """Whether a folder holds an MLflow model."""
     return (path / "MLmodel").is_file()
+
+
+def leads_outside(script: str) -> bool:
+    """Whether a script's path is none inside the code folder: absolute, with '..', a backslash or control character."""
+    return _OUTSIDE.match(script) is not None
+
+
+def lies_inside(code: Path, script: str) -> bool:
+    """Whether a script is in the code folder, links followed."""
+    try:
+        return not leads_outside(script) and (code / script).resolve().is_relative_to(code.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
 def check_script(code: Path, script: str, code_named: str = "", script_named: str = "") -> list[Finding]:
@@ -116,6 +135,9 @@ def check_script(code: Path, script: str, code_named: str = "", script_named: st
         place = f"is not in '{code}' (it has: {others})"
         text = f"The scoring script '{script}'{script_named} {place}. Correct scoring_script."
         return [Finding("error", text, path)]
+    if not lies_inside(code, script):
+        text = f"The scoring script {script!r}{script_named} leads out of '{code}'. {INSIDE}"
+        return [Finding("error", text)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a script that Python would complain about but run

@@ -148,6 +148,7 @@ class BatchClient:
         workers: int | None = None,
         storage: str | None = None,
         environments: Literal["host", "build"] = "host",
+        api_version: str = routes.API_VERSION,
     ) -> Self:
         """Start, or join, the local service: the same REST protocol, really scoring on this machine.
 
@@ -160,17 +161,20 @@ class BatchClient:
             storage: ``azurite``, or an Azure Storage connection string; None: the embedded blob endpoint.
             environments: ``host`` scores with this interpreter; ``build`` makes a virtual environment of the
                 deployment's conda file.
+            api_version: see :class:`BatchClient`.
 
         Raises:
+            InvalidInputError: the api-version is none.
             LocalServiceError: it cannot start, or a service with other settings runs on that root.
         """
+        version = versions.checked(api_version)
         service = _open_service(root, workers, storage, environments)
         from azure_batch_endpoints.local.job import RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE
 
         client = cls.__new__(cls)
         credential = _LocalCredential(service.token)
         path = routes.WorkspacePath(SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE)
-        client._connect(_session(service.base_url, credential, PUBLIC), path, None, routes.API_VERSION)
+        client._connect(_session(service.base_url, credential, PUBLIC), path, None, version)
         client._service = service
         return client
 

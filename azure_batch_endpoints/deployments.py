@@ -40,6 +40,16 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
         return readback.deployment_spec(self._snapshot.body)
 
     @property
+    def settings(self) -> RunSettings:
+        """How its jobs run."""
+        return self.spec.settings
+
+    @property
+    def description(self) -> str | None:
+        """Description."""
+        return self._snapshot.body.properties.description
+
+    @property
     def tags(self) -> Mapping[str, str]:
         """Tags."""
         return self._snapshot.body.tags or {}

@@ -223,6 +223,8 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         names = [one.name for one in self.deployments.list()]
         remedy = (
             f'Pass deployment="{names[0]}" or call endpoint.set_default("{names[0]}").'
+            if len(names) == 1
+            else f"Pass deployment=<name> or call endpoint.set_default(<name>). There are: {', '.join(names)}."
             if names
             else "It has no deployment at all: create one with endpoint.deployments.create(spec, set_default=True)."
         )

@@ -255,7 +255,9 @@ def redact(text: str) -> str:
     return _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}***", text)
 
 
-def from_response(status_code: int, headers: Mapping[str, str], body: object, *, action: str) -> ServiceError:
+def from_response(
+    status_code: int, headers: Mapping[str, str], body: object, *, action: str, remedy: str | None = None
+) -> ServiceError:
     """Make the exception for an HTTP answer that is an error.
 
     Understands the ARM body ``{"error": {"code", "message", "details": [...]}}``, the data plane's nested
@@ -266,14 +268,15 @@ def from_response(status_code: int, headers: Mapping[str, str], body: object, *,
         headers: answer headers; names in any case.
         body: the decoded JSON, or the text, or None.
         action: what was being done, as it continues "Could not …", e.g. ``create endpoint 'heart'``.
+        remedy: what to do about it; None: the status's usual advice.
     """
     named = {name.lower(): value for name, value in headers.items()}
     code, said, target = _read_error(body)
     request_id = named.get("x-ms-request-id") or named.get("x-request-id") or named.get("x-ms-correlation-request-id")
     missing = "there is no such thing; check the name" if status_code == 404 else f"the service answered {status_code}"
     parts = [f"Could not {action}: {said or missing}".rstrip(".") + "."]
-    if status_code in _REMEDY:
-        parts.append(_REMEDY[status_code])
+    if advice := _REMEDY.get(status_code, "") if remedy is None else remedy:
+        parts.append(advice)
     if request_id:
         parts.append(f"Request id {request_id}.")
     kind = _BY_STATUS.get(status_code, ServerError if status_code >= 500 else ServiceError)

@@ -18,6 +18,7 @@ from azure_batch_endpoints._spec_values import (
     AssetName,
     ComputeName,
     Count,
+    DeploymentName,
     ResourceName,
     Seconds,
     TextMap,
@@ -246,8 +247,8 @@ class DeploymentSpec(Spec):
     _paths = ("code", "model", "environment")
     _type: ClassVar[str] = "model"
 
-    name: ResourceName
-    """3 to 32 letters, digits and hyphens, a letter first."""
+    name: DeploymentName
+    """1 to 255 letters, digits, hyphens and underscores, a letter or digit first."""
     model: Annotated[str | Path | ModelSpec, AS_PATH]
     """``azureml:name:1``, ``azureml:name@latest``, an ARM id, a local file or folder, or a :class:`ModelSpec`."""
     code: Annotated[str | Path | None, AS_PATH] = None

@@ -22,13 +22,13 @@ from typing_extensions import Self
 
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.credentials import ContainerCredential
-from azure_batch_endpoints._storage.failures import translated
+from azure_batch_endpoints._storage.failures import NOT_AN_ACCOUNT, translated
 from azure_batch_endpoints.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
 
-__all__ = ["BLOCK", "BlobItem", "Container", "ContainerCredential", "container_sas"]
+__all__ = ["BLOCK", "NOT_AN_ACCOUNT", "BlobItem", "Container", "ContainerCredential", "container_sas"]
 
 BLOCK = 16 * 1024 * 1024
 """Bytes of one block or range: above it a file travels in pieces."""
@@ -83,13 +83,14 @@ def container_sas(account: str, key: str, container: str, *, hours: float, permi
 class Container:
     """A container and the right to use it; safe to share between threads. Its repr shows no secret."""
 
-    def __init__(self, url: str, credential: ContainerCredential | None = None) -> None:
+    def __init__(self, url: str, credential: ContainerCredential | None = None, *, of_service: bool = False) -> None:
         """Prepare; nothing is sent.
 
         Args:
             url: ``https://{account}.blob.{suffix}/{container}`` or ``http://127.0.0.1:{port}/{account}/{container}``,
                 without a query.
             credential: None for a container that anyone may read.
+            of_service: it is the local service's own, so its silence means that the service has ended.
 
         Raises:
             InvalidInputError: the URL names no container, or a credential would travel unprotected.
@@ -111,7 +112,7 @@ class Container:
         self.account_url = f"{parts.scheme}://{parts.netloc}" + "".join(f"/{one}" for one in before)
         self.url = f"{self.account_url}/{name}"
         self.credential = credential
-        self._host = parts.netloc
+        self._host, self._of_service = parts.netloc, of_service
         self._client: ContainerClient | None = None
         self._lock = Lock()
 
@@ -266,7 +267,7 @@ class Container:
 
     def _translated(self, action: str) -> AbstractContextManager[None]:
         secret_url = self.credential is not None and self.credential.sas is not None
-        return translated(self._host, action, secret_url=secret_url)
+        return translated(self._host, action, secret_url=secret_url, of_service=self._of_service)
 
     def _open(self) -> ContainerClient:
         with self._lock:

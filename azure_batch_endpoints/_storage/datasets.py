@@ -5,7 +5,7 @@ from __future__ import annotations
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.hashing import LocalTree, scan
 from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
-from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id
+from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id, same_content
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.uris import asset_name, datastore_uri
@@ -42,7 +42,10 @@ def upload_input(workspace: Workspace, given: Input, *, progress: Progress | Non
 
 
 def register_dataset(workspace: Workspace, spec: DatasetSpec, *, progress: Progress | None = None) -> AssetBody:
-    """Register a data set version; a local path is uploaded unless it is there. No version: the next number.
+    """Register a data set version; a local path is uploaded unless it is there.
+
+    No version: the next number; the newest version is returned as it is when it is of the same content, and says what
+    the spec says.
 
     Raises:
         LocalPathError: the path is not there, is empty, or is not of the type asked for; nothing was sent.
@@ -54,7 +57,14 @@ def register_dataset(workspace: Workspace, spec: DatasetSpec, *, progress: Progr
         tree = _tree(spec)
         folder, found = upload_folder(tree), _kind(tree)
         version = _version(workspace, spec)
-        uri = _send(workspace, tree, Destination(workspace.container(), folder, spec.name, version), progress)
+        there = None
+        if not spec.version and version != "1":
+            place = datastore_uri(workspace.default_datastore, f"{folder}/{tree.name}")
+            there = same_content(workspace, "data", spec, spec.name, place)
+        target = there.name if there is not None and there.name else version
+        uri = _send(workspace, tree, Destination(workspace.container(), folder, spec.name, target), progress)
+        if there is not None and there.properties.data_type in (None, found):
+            return there
     body = convert.data_body(spec, uri, spec.type or found)
     return put_version(workspace, "data", spec.name, version, body, action=f"register data set '{spec.name}:{version}'")
 

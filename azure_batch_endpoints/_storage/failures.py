@@ -29,17 +29,20 @@ _REMEDY = {
     409: "It exists already, or something else holds it.",
     412: "Something else changed it meanwhile. Try again.",
 }
+NOT_AN_ACCOUNT = "NotAStorageAccount"
+"""Code of the error when a web server answered with a page of its own."""
 _CODE = re.compile(r"ErrorCode:\s*(\w+)")
 
 
 @contextmanager
-def translated(host: str, action: str, *, secret_url: bool) -> Iterator[None]:
+def translated(host: str, action: str, *, secret_url: bool, of_service: bool = False) -> Iterator[None]:
     """Turn what azure-core raises inside the block into this package's errors.
 
     Args:
         host: host and port of the account, for the text.
         action: continues "Could not …", with the user's own names.
         secret_url: the URLs carry a signature, so the cause (whose text may show it) is not chained.
+        of_service: the account is the local service's own.
 
     Raises:
         ServiceError: the account answered with an error.
@@ -51,11 +54,10 @@ def translated(host: str, action: str, *, secret_url: bool) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        raise _refused(error, action) if error.status_code else _silent(error, host, action) from _cause(
-            error, secret_url=secret_url
-        )
+        refused = _refused(error, host, action, signed=secret_url) if error.status_code else None
+        raise refused or _silent(error, host, action, of_service=of_service) from _cause(error, secret_url=secret_url)
     except AzureError as error:
-        raise _silent(error, host, action) from _cause(error, secret_url=secret_url)
+        raise _silent(error, host, action, of_service=of_service) from _cause(error, secret_url=secret_url)
     except (DeserializationError, ValueError) as error:  # no AzureError: a web server answered with a page of its own
         if isinstance(error, BatchEndpointsError):
             raise
@@ -70,24 +72,34 @@ def _cause(error: Exception, *, secret_url: bool) -> Exception | None:
     return None if secret_url else error
 
 
-def _refused(error: HttpResponseError, action: str) -> ServiceError:
+def _refused(error: HttpResponseError, host: str, action: str, *, signed: bool) -> ServiceError:
     status = error.status_code or 0
+    headers = dict(getattr(error.response, "headers", None) or {})
+    if not any(name.lower().startswith("x-ms-") for name in headers):  # an account sends some with every answer
+        said = f"'{host}' answered {status} as a web server, not as a storage account."
+        body = {"error": {"code": NOT_AN_ACCOUNT, "message": said}}
+        return from_response(status, headers, body, action=action, remedy="")
     text = str(error.message or "")
     found = _CODE.search(text)
     code = str(getattr(getattr(error, "error_code", None), "value", "")) or (found[1] if found else None)
     said = " ".join(line for line in text.splitlines()[:1] if line.strip()).rstrip(".") or f"answered {status}"
     message = f"{said}. {_REMEDY[status]}" if status in _REMEDY else said
-    headers = dict(getattr(error.response, "headers", None) or {})
     # 412: a condition such as "only if there is none" did not hold; for callers the same as a conflict.
     body = {"error": {"code": code or "", "message": redact(message)}}
-    return from_response(409 if status == 412 else status, headers, body, action=action)
+    # Nobody's roles count for a signature.
+    remedy = (
+        "Check until when the signature (SAS) holds, and what it allows." if signed and status in (401, 403) else None
+    )
+    return from_response(409 if status == 412 else status, headers, body, action=action, remedy=remedy)
 
 
-def _silent(error: AzureError, host: str, action: str) -> TransportError:
+def _silent(error: AzureError, host: str, action: str, *, of_service: bool) -> TransportError:
     from azure.core.exceptions import ServiceRequestError
 
     what = "could not be reached" if isinstance(error, ServiceRequestError) else "gave no whole answer"
-    if leads_here(f"//{host}"):
+    if leads_here(f"//{host}") and not of_service:
+        remedy = "It is an address of this machine: is a storage service running there?"
+    elif of_service:
         remedy = "The local service seems to have ended. Start it again with BatchClient.local()."
     else:
         remedy = "Check the network, VPN and proxy (HTTPS_PROXY), then try again."

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.hashing import LocalTree, scan
 from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
-from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id
+from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id, same_content
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.uris import asset_name
@@ -70,7 +70,10 @@ def _names_asset(reference: str) -> bool:
 
 
 def register_model(workspace: Workspace, spec: ModelSpec, *, progress: Progress | None = None) -> AssetBody:
-    """Register a model version; a local path is uploaded unless it is there. No version: the next number.
+    """Register a model version; a local path is uploaded unless it is there.
+
+    No version: the next number; the newest version is returned as it is when it is of the same content and type, and
+    says what the spec says.
 
     Raises:
         LocalPathError: the path is not there; nothing was sent.
@@ -87,10 +90,17 @@ def _register(workspace: Workspace, model: ModelSource, progress: Progress | Non
         content = f"{folder}/{source.name}"
     name = spec.name or anonymous_name(f"{model.type}:{content}")
     version = spec.version or (next_version(workspace, "models", name) if spec.name else "1")
+    there = None
     if isinstance(source, str):
         uri = source
     else:
-        uri = _long_uri(workspace, upload(source, Destination(workspace.container(), folder, name, version), progress))
+        uri = _long_uri(workspace, content)
+        if spec.name and not spec.version and version != "1":
+            there = same_content(workspace, "models", spec, name, uri)
+        target = there.name if there is not None and there.name else version
+        upload(source, Destination(workspace.container(), folder, name, target), progress)
+    if there is not None and there.properties.model_type in (None, model.type):
+        return there
     body = convert.model_body(spec, uri, model.type, anonymous=not spec.name)
     shown = f"{name}:{version}" if spec.name else str(spec.path)
     return put_version(workspace, "models", name, version, body, action=f"register model '{shown}'")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from azure_batch_endpoints._wire import bodies_2021, versions
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.routes import AssetKind
-from azure_batch_endpoints._wire.uris import AssetName, asset_name, named_workspace
+from azure_batch_endpoints._wire.uris import AssetName, StoragePlace, asset_name, named_workspace, storage_place
 from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, NotFoundError
+from azure_batch_endpoints.specs import DatasetSpec, ModelSpec
 
 NOUNS: Mapping[str, str] = {"models": "model", "environments": "environment", "data": "data set", "codes": "code"}
+
+CURATED = "azureml-"
+"""How the names of the service's own environments begin, in any case."""
 
 
 def asset_params(workspace: Workspace) -> dict[str, str]:
@@ -81,6 +87,36 @@ def next_version(workspace: Workspace, kind: AssetKind, name: str) -> str:
     return str((answer.get("properties") or {}).get("nextVersion") or "1")
 
 
+def same_content(
+    workspace: Workspace, kind: AssetKind, wanted: ModelSpec | DatasetSpec, name: str, uri: str
+) -> AssetBody | None:
+    """Return the newest version of an asset if it is what is about to be registered; at most 2 requests.
+
+    The content is the same when it is at the same place, since uploads are named by their content.
+
+    Args:
+        workspace: where.
+        kind: ``models`` or ``data``.
+        wanted: its description, tags and properties; what it leaves out may be anything.
+        name: name of the asset.
+        uri: where the content is.
+    """
+    try:
+        newest = latest(workspace, kind, name)
+    except NotFoundError:
+        return None
+    of = newest.properties
+    here, there = storage_place(uri), storage_place(of.model_uri or of.data_uri or "")
+    if here is None or there is None or _spot(here) != _spot(there):
+        return None
+    told = wanted.description in (None, of.description) and wanted.tags.items() <= (of.tags or {}).items()
+    return newest if told and wanted.properties.items() <= (of.properties or {}).items() else None
+
+
+def _spot(place: StoragePlace) -> tuple[str, str]:
+    return (place.datastore or place.container_url or "").lower(), place.path.strip("/")
+
+
 def referred_id(workspace: Workspace, kind: AssetKind, reference: str) -> str:
     """Return the id of the version a reference names; only the latest is asked for.
 
@@ -119,12 +155,25 @@ def _version_id(workspace: Workspace, kind: AssetKind, reference: str, named: As
     word = asset_word(workspace, kind)
     if named.version is not None:
         return workspace.path.asset(word, named.name, named.version)
+    if kind == "environments" and named.name.lower().startswith(CURATED):
+        return _curated_id(workspace, named)
     if named.label != "latest":
         raise InvalidInputError(
             f"'{reference}' has the label '{named.label}'; only 'latest' is understood. Name a version instead."
         )
     found = latest(workspace, kind, named.name)
     return found.id or workspace.path.asset(word, named.name, str(found.name))
+
+
+def _curated_id(workspace: Workspace, named: AssetName) -> str:
+    """Return the id of one of the service's own environments: of the version found, else by its label."""
+    if named.label == "latest":
+        with suppress(NotFoundError):  # the local service has none of them, and takes them by name
+            found = latest(workspace, "environments", named.name)
+            if found.id:
+                return found.id
+    every = workspace.path.asset_versions(asset_word(workspace, "environments"), named.name)
+    return f"{every.removesuffix('/versions')}/labels/{quote(str(named.label), safe='')}"
 
 
 def anonymous_name(content: str) -> str:

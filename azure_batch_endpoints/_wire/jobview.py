@@ -92,7 +92,9 @@ def _studio(services: object) -> str | None:
 
 
 def _output(outputs: object) -> str | None:
-    score = outputs.get("score") if isinstance(outputs, dict) else None
+    named = outputs if isinstance(outputs, dict) else {}
+    # A job has one output; an endpoint's list of jobs calls it as whoever invoked did.
+    score = next(iter(named.values())) if len(named) == 1 else named.get("score")
     uri = score.get("uri") if isinstance(score, dict) else None
     if not isinstance(score, dict) or not uri:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from azure_batch_endpoints._wire.body import Body, TextMap
+from azure_batch_endpoints._wire.body import Body, Duration, PlainTexts, TextMap, Whole
 
 
 class SystemData(Body):
@@ -26,7 +26,7 @@ class Resource(Body):
     name: str | None = None
     type: str | None = None
     location: str | None = None
-    tags: TextMap | None = None
+    tags: PlainTexts | None = None
     system_data: SystemData | None = None
 
 
@@ -74,7 +74,7 @@ class AssetReference(Body):
 class Resources(Body):
     """Nodes of a deployment."""
 
-    instance_count: int | None = None
+    instance_count: Whole | None = None
     instance_type: str | None = None
     properties: dict[str, Any] | None = None
 
@@ -82,8 +82,8 @@ class Resources(Body):
 class Retry(Body):
     """``retrySettings``; the time limit is ISO 8601."""
 
-    max_retries: int | None = None
-    timeout: str | None = None
+    max_retries: Whole | None = None
+    timeout: Duration | None = None
 
 
 class DeploymentProperties(Body):
@@ -93,14 +93,14 @@ class DeploymentProperties(Body):
     properties: TextMap | None = None
     code_configuration: CodeConfiguration | None = None
     environment_id: str | None = None
-    environment_variables: TextMap | None = None
+    environment_variables: PlainTexts | None = None
     compute: str | None = None
-    error_threshold: int | None = None
+    error_threshold: Whole | None = None
     retry_settings: Retry | None = None
-    mini_batch_size: int | None = None
+    mini_batch_size: Whole | None = None
     logging_level: str | None = None
     model: AssetReference | None = None
-    max_concurrency_per_instance: int | None = None
+    max_concurrency_per_instance: Whole | None = None
     output_action: str | None = None
     output_file_name: str | None = None
     resources: Resources | None = None
@@ -120,7 +120,7 @@ class AssetProperties(Body):
     """
 
     description: str | None = None
-    tags: TextMap | None = None
+    tags: PlainTexts | None = None
     properties: TextMap | None = None
     is_anonymous: bool | None = None
     is_archived: bool | None = None
@@ -149,8 +149,8 @@ class AssetBody(Resource):
 class ScaleSettings(Body):
     """Nodes of a compute cluster; the idle time is ISO 8601."""
 
-    max_node_count: int | None = None
-    min_node_count: int | None = None
+    max_node_count: Whole | None = None
+    min_node_count: Whole | None = None
     node_idle_time_before_scale_down: str | None = None
 
 
@@ -237,7 +237,7 @@ class JobCompute(Body):
     """Nodes of one job. ``isLocal`` only means "no target given" and is ignored."""
 
     target: str | None = None
-    instance_count: int | None = None
+    instance_count: Whole | None = None
     is_local: bool | None = None
 
 
@@ -246,17 +246,17 @@ class BatchJobProperties(Body):
 
     name: str | None = None
     description: str | None = None
-    tags: TextMap | None = None
+    tags: PlainTexts | None = None
     properties: TextMap | None = None
     input_data: dict[str, JobInput] | None = None
     output_data: dict[str, JobOutput] | None = None
     dataset: DatasetInput | None = None
     output_dataset: OutputDataset | None = None
     output_file_name: str | None = None
-    mini_batch_size: int | None = None
-    error_threshold: int | None = None
+    mini_batch_size: Whole | None = None
+    error_threshold: Whole | None = None
     logging_level: str | None = None
-    max_concurrency_per_instance: int | None = None
+    max_concurrency_per_instance: Whole | None = None
     retry_settings: Retry | None = None
     compute: JobCompute | None = None
     resources: Resources | None = None
@@ -282,7 +282,7 @@ class JobProperties(Body):
     job_type: str | None = None
     compute_id: str | None = None
     services: dict[str, Any] | None = None
-    tags: TextMap | None = None
+    tags: PlainTexts | None = None
     properties: TextMap | None = None
     inputs: dict[str, Any] | None = None
     outputs: dict[str, Any] | None = None

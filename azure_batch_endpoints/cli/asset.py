@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import click
 
@@ -14,7 +15,7 @@ from azure_batch_endpoints.cli import shapes
 from azure_batch_endpoints.cli.commands import Noun, description, given, limit, named, sets, tag
 from azure_batch_endpoints.cli.output import Output
 from azure_batch_endpoints.cli.settings import spec_of
-from azure_batch_endpoints.cli.workspace import verb
+from azure_batch_endpoints.cli.workspace import service_of, set_archived, verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
 
@@ -86,7 +87,27 @@ def _group(kind: _Kind) -> click.Group:
     verb(group, "create")(named(kind.noun, required=False)(description(tag(sets(with_options)))))
     verb(group, "show")(named(kind.noun)(version(labelled(show))))
     verb(group, "list")(named(kind.noun, required=False)(limit(list_)))
+    for word, archived in (("archive", True), ("restore", False)):
+        verb(group, word)(named(kind.noun)(version(_archiving(kind, archived=archived))))
     return group
+
+
+def _archiving(kind: _Kind, *, archived: bool) -> Callable[..., None]:
+    def change(client: BatchClient, out: Output, name: str, version: str | None) -> None:
+        bare, _, tail = name.removeprefix("azureml:").partition(":")
+        number = version or tail
+        collection, path = kind.collection(client), service_of(client).path
+        url = path.asset(collection._word, bare, number) if number else f"{path.assets(collection._word)}/{quote(bare)}"
+        called = f"{bare}:{number}" if number else bare
+        set_archived(client, url, archived=archived, what=f"{kind.noun} '{called}'")
+        out.word(f"{kind.noun.capitalize()} '{called}' is {'archived' if archived else 'back'}.")
+
+    change.__doc__ = (
+        f"Leave a {kind.noun}, or one version of it, out of lists; it can still be used."
+        if archived
+        else f"Put a {kind.noun} that was archived, or one version of it, back into lists."
+    )
+    return change
 
 
 def _only_latest(label: str | None) -> None:

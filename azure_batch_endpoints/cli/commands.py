@@ -12,6 +12,16 @@ from azure_batch_endpoints._spelling import suggestion
 
 _MANY = frozenset({"--set", "--tags", "--tag", "--defaults", "--inputs", "--outputs"})
 """Options that take ``name=value`` several times behind one mention, as those of ``az`` do."""
+_ONLINE = "Online endpoints are not there; this is for batch endpoints: abe batch-endpoint, abe batch-deployment."
+_ELSEWHERE = {
+    "ml": "Leave it out: 'az ml batch-endpoint list' is 'abe batch-endpoint list'.",
+    "online-endpoint": _ONLINE,
+    "online-deployment": _ONLINE,
+    "account": "For a token: abe local token. There is no account or subscription to choose on this machine.",
+    "configure": "There are no defaults to set on this machine; leave it out.",
+    "extension": "There is nothing to add; leave it out.",
+}
+"""Words of ``az`` that are no nouns here, and what to do about each."""
 _NAME = f"{__name__}.name"
 _Verb = TypeVar("_Verb", bound="Callable[..., object]")
 
@@ -35,7 +45,7 @@ class Noun(click.Group):
         """Find the verb, or say which one was probably meant."""
         word = args[0] if args else ""
         if word and not word.startswith("-") and self.get_command(ctx, word) is None:
-            near = suggestion(word, self.list_commands(ctx))
+            near = _ELSEWHERE.get(word) or suggestion(word, self.list_commands(ctx))
             raise click.UsageError(f"{ctx.command_path} has no '{word}'. {near}", ctx)
         return super().resolve_command(ctx, args)
 

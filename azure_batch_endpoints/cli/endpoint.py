@@ -43,7 +43,7 @@ def endpoint_group() -> None:
 def create(
     client: BatchClient, out: Output, file: str | None, changes: tuple[str, ...], wait: bool, **options: Any
 ) -> None:
-    """Create an endpoint, or replace the settings of the one of that name."""
+    """Create an endpoint, or replace description and tags of the one of that name; its default deployment stays."""
     spec = settings.spec_of(EndpointSpec, file, changes, **given(options))
     endpoint = client.endpoints.create(spec, wait=wait)
     out.one(shapes.endpoint(endpoint))

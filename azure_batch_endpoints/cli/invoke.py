@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
 
 import click
 
-from azure_batch_endpoints import inputs
+from azure_batch_endpoints import _documents, inputs
 from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.cli.commands import named, tag
 from azure_batch_endpoints.cli.endpoint import endpoint_group
@@ -29,10 +30,15 @@ _OTHERWISE = {
     **{f"settings.{name}": name for name in _SETTABLE},
 }
 _OUTPUT = "output_dataset."
+_BY_NAME = ("inputs", "outputs")
+_Named: TypeAlias = "Mapping[str, Mapping[str, str]]"
+_PARTS = ("path", "type", "default")
+_LITERALS = frozenset({"string", "integer", "number", "boolean"})
 
 
 @verb(endpoint_group)
 @named("endpoint")
+@click.option("--file", "-f", metavar="YAML", help="Inputs and outputs by name; what --set says of them wins.")
 @click.option("--input", "anything", metavar="INPUT", help="A path here, a URI, or azureml:<name>:<version>.")
 @click.option(
     "--input-type",
@@ -48,7 +54,13 @@ _OUTPUT = "output_dataset."
 @click.option("--deployment-name", "-d", "deployment", metavar="NAME", help="Who scores; default: the default one.")
 @click.option("--mini-batch-size", "-m", type=int, metavar="N", help="Files given to one run().")
 @click.option("--instance-count", "-c", type=int, metavar="N", help="Nodes.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help=f"One of {', '.join(sorted(_SETTABLE))}.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help=f"inputs.NAME.path, inputs.NAME.type, the same of outputs, or one of {', '.join(sorted(_SETTABLE))}.",
+)
 @click.option("--job-name", metavar="NAME", help="Name of the job; one that exists gives that job.")
 @click.option("--experiment-name", metavar="NAME", help="Experiment; default: the endpoint's name.")
 @tag
@@ -57,18 +69,24 @@ def invoke(
     client: BatchClient, out: Output, name: str, changes: tuple[str, ...], wait: bool | None, **options: Any
 ) -> None:
     """Start a scoring job and print its name."""
-    asked = _asked(options)
-    output = _output(options.pop("output"), options.pop("named_outputs"), changes)
+    file = _read_file(options.pop("file"))
+    several, places = (
+        _gathered(group, options.pop(f"named_{group}"), changes, file.get(group, {})) for group in _BY_NAME
+    )
+    asked = _asked(options, several)
+    output, file_name = _output(options.pop("output"), places, changes)
     changed = read_settings(changes)
     endpoint = client.endpoints.get(name)
     if "retry_settings" in changed:
         changed["retry_settings"] = _whole(changed["retry_settings"], endpoint, options["deployment"])
     chosen = {key: value for key, value in {**options, "output": output}.items() if value is not None}
+    if file_name is not None:
+        changed.setdefault("output_file_name", file_name)
     started(client, out, endpoint.invoke(*asked[0], **{**asked[1], **changed, **chosen}), wait=wait)
 
 
 def read_settings(given: Iterable[str]) -> dict[str, Any]:
-    """Read ``--set key=value`` pairs into keyword arguments of ``invoke``; those of the output are read elsewhere.
+    """Read ``--set key=value`` pairs into keyword arguments of ``invoke``; inputs and outputs are read elsewhere.
 
     Raises:
         InvalidInputError: a pair without ``=``, or a key that cannot be set for one job.
@@ -86,25 +104,31 @@ def read_settings(given: Iterable[str]) -> dict[str, Any]:
         elif key in _SETTABLE:
             group, _, inner = key.rpartition(".")
             (nested.setdefault(group, {}) if group else nested)[inner] = value
-        elif not key.startswith(_OUTPUT):
+        elif not key.startswith((_OUTPUT, *(f"{group}." for group in _BY_NAME))):
             raise InvalidInputError(f"--set {pair}: there is no '{key}'. {suggestion(key, _SETTABLE | set(_BESIDE))}")
     checked = RunSettings(**nested)
     return {**{name: getattr(checked, name) for name in nested}, **beside}
 
 
-def _output(path: str | None, named_outputs: tuple[str, ...], changes: tuple[str, ...]) -> str | None:
-    """Return the one place for results, whichever of its spellings was used."""
-    found = [path] if path is not None else []
-    found += [one["path"] for one in _by_name("--outputs", named_outputs).values()]
+def _output(path: str | None, named_outputs: _Named, changes: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Return the one place for results, whichever of its spellings was used, and the file's name if it says one."""
+    found: list[tuple[str, str | None]] = [(path, None)] if path is not None else []
+    found += [_folder_and_file(_path_of("outputs", name, one)) for name, one in named_outputs.items()]
     parts = dict(one.removeprefix(_OUTPUT).split("=", 1) for one in changes if one.startswith(_OUTPUT) and "=" in one)
     if parts.keys() - {"datastore_id", "path"}:
         raise InvalidInputError("--set output_dataset takes datastore_id and path.")
     if parts:
         datastore = parts.get("datastore_id", "workspaceblobstore").removeprefix("azureml:").rsplit("/", 1)[-1]
-        found.append(f"azureml://datastores/{datastore}/paths/{parts.get('path', '').strip('/')}/")
+        found.append((f"azureml://datastores/{datastore}/paths/{parts.get('path', '').strip('/')}/", None))
     if len(found) > 1:
         raise InvalidInputError(f"The results have one place, but {len(found)} were given. Give --output-path alone.")
-    return found[0] if found else None
+    return found[0] if found else (None, None)
+
+
+def _folder_and_file(uri: str) -> tuple[str, str | None]:
+    """Split what a named output is, a file; without extension the whole is a folder."""
+    folder, slash, last = uri.rpartition("/")
+    return (f"{folder}/", last) if slash and PurePosixPath(last).suffix else (uri, None)
 
 
 def _whole(retry: RetrySettings, endpoint: BatchEndpoint, deployment: str | None) -> RetrySettings:
@@ -116,44 +140,109 @@ def _whole(retry: RetrySettings, endpoint: BatchEndpoint, deployment: str | None
     return endpoint.deployments.get(scoring).spec.settings.retry_settings.model_copy(update=said)
 
 
-def _asked(options: dict[str, Any]) -> tuple[list[InputLike], dict[str, Any]]:
+def _asked(options: dict[str, Any], several: _Named) -> tuple[list[InputLike], dict[str, Any]]:
     """Take the input out of the options, as arguments of ``invoke``: one alone, or several by name."""
-    anything, kind, path, dataset, local, several = (
-        options.pop(key)
-        for key in ("anything", "input_type", "input_path", "input_dataset", "input_local_path", "named_inputs")
+    anything, kind, path, dataset, local = (
+        options.pop(key) for key in ("anything", "input_type", "input_path", "input_dataset", "input_local_path")
     )
     if dataset is not None and not dataset.startswith(("azureml:", "/")):
         dataset = f"azureml:{dataset}"
-    found = [one for one in (anything, path, dataset, local, several or None) if one is not None]
-    if len(found) != 1:
-        raise click.UsageError("Give one of --input, --input-path, --input-dataset, --input-local-path and --inputs.")
+    found = [one for one in (anything, path, dataset, local) if one is not None]
+    if len(found) + bool(several) != 1:
+        raise click.UsageError(
+            "Give one of --input, --input-path, --input-dataset, --input-local-path, --inputs, "
+            "--set inputs.<name>.path=<input> and --file."
+        )
     if several:
-        named_ones = _by_name("--inputs", several)
-        return [], {"inputs": {name: _typed(one["path"], one.get("type")) for name, one in named_ones.items()}}
+        return [], {"inputs": {name: _value(name, one) for name, one in several.items()}}
     if local is not None:
-        return [inputs.local_path(local)], {}
+        return [_of_kind(inputs.local_path(local), kind)], {}
     return [_typed(found[0], kind) if anything is not None else found[0]], {}
+
+
+def _value(name: str, said: Mapping[str, str]) -> Input:
+    kind = said.get("type")
+    if kind in _LITERALS:
+        value = said.get("default", said.get("path"))
+        if value is None:
+            raise InvalidInputError(f"Input '{name}' is a {kind} without value. Write inputs.{name}.default=<value>.")
+        return Input("literal", value)
+    return _typed(_path_of("inputs", name, said), kind)
 
 
 def _typed(value: str, kind: str | None) -> Input:
     """Read an input; what is said of a URI wins over what its name looks like."""
+    if value.startswith("//subscriptions/"):
+        value = value[1:]  # as published scripts write an ARM id
     parsed = inputs.parse(value)
     if kind is None or parsed.kind not in ("folder", "file"):
-        return parsed
+        return _of_kind(parsed, kind)
     bare = value.split(":", 1)[1] if value.lower().startswith(("folder:", "file:")) else value
     return inputs.folder(bare) if kind == "uri_folder" else inputs.file(bare)
 
 
-def _by_name(option: str, given: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Read ``name.path=…`` and ``name.type=…``."""
-    found: dict[str, dict[str, str]] = {}
-    for pair in given:
+def _of_kind(parsed: Input, kind: str | None) -> Input:
+    """Refuse what lies here and is not what it is said to be."""
+    here = Path(parsed.value)
+    wrong = {"uri_file": here.is_dir, "uri_folder": here.is_file}.get(kind or "")
+    if parsed.kind == "local" and wrong is not None and wrong():
+        is_a, right = ("folder", "uri_folder") if kind == "uri_file" else ("file", "uri_file")
+        raise InvalidInputError(
+            f"Input '{parsed.value}' is a {is_a}, but its type is given as {kind}. "
+            f"Write {right}, or leave the type out. Nothing was sent."
+        )
+    return parsed
+
+
+def _gathered(group: str, options: tuple[str, ...], changes: tuple[str, ...], file: _Named) -> _Named:
+    """Return inputs or outputs by name: what the file says, and over it ``--set`` and the option of that name."""
+    found = {name: dict(one) for name, one in file.items()}
+    before = f"{group}."
+    said = [(f"--{group}", one) for one in options]
+    said += [(f"--set {before}", one.removeprefix(before)) for one in changes if one.startswith(before)]
+    for option, pair in said:
         key, equals, value = pair.partition("=")
         name, dot, part = key.rpartition(".")
-        if not (equals and dot and name) or part not in ("path", "type"):
-            raise InvalidInputError(f"{option} {pair}: write {option} <name>.path=<uri>, and <name>.type=uri_folder.")
+        if not (equals and dot and name) or part not in _PARTS:
+            word = option if option.endswith(".") else f"{option} "
+            raise InvalidInputError(f"{word}{pair}: write {word}<name>.path=<uri>, and {word}<name>.type=uri_folder.")
         found.setdefault(name, {})[part] = value
-    for name, one in found.items():
-        if "path" not in one:
-            raise InvalidInputError(f"{option}: '{name}' has no path. Write {option} {name}.path=<uri>.")
     return found
+
+
+def _path_of(group: str, name: str, said: Mapping[str, str]) -> str:
+    if "path" not in said:
+        raise InvalidInputError(f"'{name}' of {group} has no path. Write --{group} {name}.path=<uri>.")
+    return said["path"]
+
+
+def _read_file(file: str | None) -> dict[str, _Named]:
+    """Read ``inputs`` and ``outputs`` of a YAML file; a local path in it counts from the file's folder."""
+    if file is None:
+        return {}
+    found: dict[str, _Named] = {}
+    for group, entries in _documents.read(file).data.items():
+        if group == "$schema":
+            continue
+        if group not in _BY_NAME:
+            raise InvalidInputError(f"'{file}' has '{group}'; it takes inputs and outputs. Give others as options.")
+        if not isinstance(entries, dict) or not all(isinstance(one, dict) for one in entries.values()):
+            raise InvalidInputError(f"'{file}': {group} takes names, and under each name path and type.")
+        found[group] = {str(name): _parts(file, f"{group}.{name}", one) for name, one in entries.items()}
+    return found
+
+
+def _parts(file: str, where: str, said: Mapping[str, object]) -> dict[str, str]:
+    if unknown := [str(key) for key in said if key not in (*_PARTS, "mode")]:
+        raise InvalidInputError(f"'{file}': {where} has '{unknown[0]}'. {suggestion(unknown[0], _PARTS)}")
+    parts = {part: str(value) for part, value in said.items() if part in _PARTS}
+    if "path" in parts and parts.get("type") not in _LITERALS:
+        parts["path"] = _from_file(parts["path"], Path(file).parent)
+    return parts
+
+
+def _from_file(path: str, folder: Path) -> str:
+    if path.startswith("//subscriptions/"):
+        return path
+    parsed = inputs.parse(path)
+    return str(folder / path) if parsed.kind == "local" and "://" not in path else path

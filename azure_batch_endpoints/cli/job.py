@@ -13,7 +13,7 @@ from azure_batch_endpoints import _runs
 from azure_batch_endpoints.cli import shapes
 from azure_batch_endpoints.cli.commands import Noun, limit, named
 from azure_batch_endpoints.cli.output import Output
-from azure_batch_endpoints.cli.workspace import ends_with_us, service_of, verb
+from azure_batch_endpoints.cli.workspace import ends_with_us, service_of, set_archived, verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.job import Job
@@ -104,8 +104,27 @@ def wait(client: BatchClient, out: Output, name: str, timeout: float | None) -> 
 @named("job")
 def cancel(client: BatchClient, out: Output, name: str) -> None:
     """Ask the service to stop a job."""
-    job = client.jobs.get(name).cancel()
-    out.word(f"Job '{job.name}' is {job.status.value}.")
+    job = client.jobs.get(name)
+    if job.status.is_terminal:
+        out.word(f"Job '{job.name}' had ended before: it is {job.status.value}. Nothing was cancelled.")
+        return
+    out.word(f"Job '{job.cancel().name}' is {job.status.value}.")
+
+
+@verb(job_group)
+@named("job")
+def archive(client: BatchClient, out: Output, name: str) -> None:
+    """Leave a job out of lists; it stays as it is."""
+    set_archived(client, service_of(client).path.job(name), archived=True, what=f"job '{name}'")
+    out.word(f"Job '{name}' is archived.")
+
+
+@verb(job_group)
+@named("job")
+def restore(client: BatchClient, out: Output, name: str) -> None:
+    """Put a job that was archived back into lists."""
+    set_archived(client, service_of(client).path.job(name), archived=False, what=f"job '{name}'")
+    out.word(f"Job '{name}' is back.")
 
 
 @verb(job_group, own=True)
@@ -167,10 +186,7 @@ def started(client: BatchClient, out: Output, job: Job, *, wait: bool | None) ->
             out.word("Waiting, since the local service ends with this command. To have jobs run in the background:")
             out.hint("abe local start --detach")
         _ended(job.wait(progress=out.progress, raise_on_failure=False), out)
-    elif short_lived:
-        out.word(f"The local service ends with this command. Job '{job.name}' goes on with the next one, e.g.:")
-        out.hint(f"abe job wait {job.name}")
-    else:
+    elif not short_lived:  # else the verb says how its job goes on
         out.hint(f"abe job stream {job.name}")
 
 

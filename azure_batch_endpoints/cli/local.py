@@ -57,7 +57,10 @@ def local_group() -> None:
 @click.option("--environments", type=click.Choice(["host", "build"]), help="Interpreter that scores; default: host.")
 @_shown
 def start(out: Output, root: str | None, detach: bool, **wishes: Any) -> None:
-    """Start the local service; it ends with Ctrl-C, or in the background with 'abe local stop'."""
+    """Start the local service; it ends with Ctrl-C, or in the background with 'abe local stop'.
+
+    Jobs that had not ended when the last one stopped go on.
+    """
     from azure_batch_endpoints.local.service import LocalService
 
     with exits(out, lambda: _left(root)), LocalService.open(root, stay=detach, **wishes) as service:

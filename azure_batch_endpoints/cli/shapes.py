@@ -157,6 +157,8 @@ def workspace(raw: Mapping[str, Any]) -> Shown:
         "location": raw.get("location"),
         "resource_group": _group(str(raw.get("id"))),
         "storage_account": inside.get("storageAccount"),
+        "key_vault": inside.get("keyVault"),
+        "application_insights": inside.get("applicationInsights"),
         "discovery_url": inside.get("discoveryUrl"),
         "mlflow_tracking_uri": inside.get("mlFlowTrackingUri"),
         "workspace_id": inside.get("workspaceId"),

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 import click
@@ -21,6 +22,7 @@ from jmespath.exceptions import JMESPathError
 
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.cli.output import STYLES, Output, Style
+from azure_batch_endpoints.cli.words import in_commands
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.errors import BatchEndpointsError, JobFailedError, WaitTimeoutError
 from azure_batch_endpoints.job import Job
@@ -42,6 +44,8 @@ OFFICIAL = frozenset(
 )
 """Nouns of ``az ml``: away from a terminal their verbs print JSON, as there."""
 FORM = ("style", "query", "only_show_errors", "debug", "verbose")
+_LOOKED_AT = 50
+"""Jobs, the newest first, that are looked through for one that has not ended."""
 _PLACE = ("cloud", "root", "config", "subscription_id", "resource_group", "workspace")
 
 
@@ -98,6 +102,7 @@ def verb(
                 if any(value != getattr(client, name) for name, value in target.names.items()):
                     out.word("Options that name a workspace in Azure are not looked at here; for Azure add --cloud.")
                 function(client, out, **given)
+                _left_behind(client, out)
 
         command = group.command(name or function.__name__.replace("_", "-"))(shown_as(_targets(run)))
         command.params.sort(key=lambda one: one.name in (*FORM, *_PLACE))  # the verb's own options first in its help
@@ -164,12 +169,11 @@ def exits(out: Output, goes_on: Callable[[], str]) -> Iterator[None]:
     except BrokenPipeError:
         raise  # whoever reads our output has gone, as `head` does; click ends quietly
     except JobFailedError as error:
-        name = error.job.name
-        out.error(str(error))
-        out.hint(f"abe job logs {name}\nabe job items {name} --status failed\nabe job retry-failed {name}")
+        out.error(in_commands(str(error)))
+        out.hint(_after(error.job))
         raise Exit(JOB_FAILED) from error
     except WaitTimeoutError as error:
-        out.error(str(error))
+        out.error(in_commands(str(error)))
         if isinstance(error.resource, Job):
             out.hint(f"abe job wait {error.resource.name}")
         raise Exit(TIMED_OUT) from error
@@ -177,7 +181,7 @@ def exits(out: Output, goes_on: Callable[[], str]) -> Iterator[None]:
         out.error(f"--query does not fit the answer: {' '.join(str(error).split())}. Look at it with --output json.")
         raise Exit(FAILED) from error
     except (BatchEndpointsError, OSError) as error:
-        out.error(str(error))
+        out.error(in_commands(str(error)))
         raise Exit(FAILED) from error
     except KeyboardInterrupt:
         out.word(f"\nInterrupted. {goes_on()}")
@@ -187,6 +191,15 @@ def exits(out: Output, goes_on: Callable[[], str]) -> Iterator[None]:
 def service_of(client: BatchClient) -> Workspace:
     """Return the way to the service, for what the SDK has no word for: a workspace's own record, a job's steps."""
     return client._workspace
+
+
+def set_archived(client: BatchClient, url: str, *, archived: bool, what: str) -> None:
+    """Leave a thing out of lists or put it back, as the official client does: it is sent back with the mark changed."""
+    service = service_of(client)
+    body: Any = service.send("GET", url, action=f"read {what}").body
+    action = f"{'archive' if archived else 'restore'} {what}"
+    changed = {"properties": {**body["properties"], "isArchived": archived}}
+    service.send("PUT", url, json=changed, action=action)
 
 
 def ends_with_us(client: BatchClient) -> bool:
@@ -200,10 +213,36 @@ def _goes_on(client: BatchClient | None = None) -> str:
         return "Nothing was sent."
     if ends_with_us(client):
         return (
-            "The local service ends with this command; a job that has not ended goes on with the next one. "
-            "To have jobs run in the background: abe local start --detach"
+            "The local service ends with this command; a job that has not ended goes on when one runs again: "
+            "abe local start --detach"
         )
     return "What was asked for goes on in the service: abe job list"
+
+
+def _left_behind(client: BatchClient, out: Output) -> None:
+    """Say how jobs go on that stand still when the service, which is the command's own, ends with it."""
+    if not ends_with_us(client):
+        return
+    try:
+        jobs = [job.name for job in islice(client.jobs.list(), _LOOKED_AT) if not job.status.is_terminal]
+    except BatchEndpointsError:
+        return  # what was asked for is done; this would only have been a word about it
+    if jobs:
+        which = f"Job '{jobs[0]}' has" if len(jobs) == 1 else f"{len(jobs)} jobs have"
+        out.word(
+            f"{which} not ended. The local service ends with this command, and jobs stand still without one. "
+            "To let them go on in the background, or to wait for one:"
+        )
+        out.hint(f"abe local start --detach\nabe job wait {jobs[0]}")
+
+
+def _after(job: Job) -> str:
+    """Return what could come after a job that failed; a retry only where it has something to do."""
+    looking = f"abe job logs {job.name}"
+    progress = job.progress
+    if progress is None or not progress.items_failed:
+        return f"{looking}\nNo file failed by itself, so there is none to retry: mend the cause and invoke again."
+    return f"{looking}\nabe job items {job.name} --status failed\nabe job retry-failed {job.name}"
 
 
 def _targets(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)

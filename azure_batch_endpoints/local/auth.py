@@ -93,6 +93,6 @@ def _audience(token: str) -> str | None:
 
 
 def _refusal(code: str, said: str) -> ServiceFault:
-    hint = "Use the token of the local service that is running now, as the client's local_service.token shows it."
+    hint = "Use the token of the local service that runs now: abe local token, or client.local_service.token in Python."
     challenge = f'Bearer realm="azure_batch_endpoints", error="invalid_token", error_description="{said}"'
     return ServiceFault(401, code, f"{said} {hint}", headers={"WWW-Authenticate": challenge})

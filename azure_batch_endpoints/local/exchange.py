@@ -195,12 +195,12 @@ def read(kind: type[_B], data: object) -> _B:
         ServiceFault: 400, it has not that shape.
     """
     try:
-        return kind.read(data)
+        return kind.read(data, request=True)
     except ValueError as error:
         first = cast("ValidationError", error).errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field, why = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
         raise bad_request(
-            f"'{field}' of the request cannot be used: {first['msg']}. Correct it and send the request again."
+            f"'{field}' of the request cannot be used: {why}. Correct it and send the request again."
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from azure_batch_endpoints.checks import INSIDE
 from azure_batch_endpoints.local.engines.base import EngineError, Failure, ScriptInvalid
 from azure_batch_endpoints.local.ledger_values import Cause, FirstError
 from azure_batch_endpoints.specs import RunSettings
@@ -13,6 +14,8 @@ NOTHING_SUCCEEDED = (
     "Please check 'response: run()' in https://aka.ms/batch-inference-documentation"
 )
 """As the service puts it (recorded failures of real jobs)."""
+STEP_FAILED = "Execution of experiment failed, update experiment status and cancel running nodes."
+"""As a pipeline's own log puts it (public logs), like the next two."""
 MOST_MESSAGE = 300
 """Characters of an exception's message in the first sentence: scripts put their data into them."""
 _OURS = {"Timeout", "WorkerDied", "ShortReturn", "WrongReturnType", "InputUnavailable"}
@@ -49,6 +52,21 @@ def no_script(deployment: str, model_type: str) -> str:
         f"Deployment '{deployment}' has a {model_type} and no scoring script; only an MLflow model needs none. "
         "Give code and scoring_script with init() and run(mini_batch), which load the model from AZUREML_MODEL_DIR."
     )
+
+
+def step_began(run: str) -> str:
+    """Say, for the log of the job itself, that its one step begins."""
+    return f"Submitting 1 runs, first five are: {run[:8]}:{run}"
+
+
+def step_ended(run: str) -> str:
+    """Say, for the log of the job itself, that its one step has ended well."""
+    return f"Completing processing run id {run}."
+
+
+def script_outside(script: str) -> str:
+    """Say that a scoring script is not in the code folder; nothing else may be run."""
+    return f"The scoring script {script!r} leads out of the code folder and was not run. {INSIDE}"
 
 
 def starting(settings: RunSettings, workers: int) -> str:

@@ -14,7 +14,7 @@ from azure_batch_endpoints._wire import scalars
 from azure_batch_endpoints.errors import redact
 from azure_batch_endpoints.local.job import LOCATION
 
-_NOT_VALID = "The Job request provided has the following validation errors. Please resolve them and try again."
+_NOT_VALID = "The {} request provided has the following validation errors. Please resolve them and try again."
 SHOWN = 10
 """Names listed in a message that says what exists."""
 
@@ -135,13 +135,14 @@ def bad_request(message: str, *, code: str = "UserError") -> ServiceFault:
     return ServiceFault(400, code, message, inner=("BadArgument", "ArgumentInvalid"))
 
 
-def job_refused(name: str, message: str, attempted: object) -> ServiceFault:
+def job_refused(name: str, message: str, attempted: object, *, kind: str = "Job") -> ServiceFault:
     """Return the 400 of an invoke that does not pass the service's validation, in the words it has for that.
 
     Args:
         name: of the property, such as ``InputData.Values[0]``.
         message: what is wrong with it.
         attempted: what was sent.
+        kind: of the request, as the words name it.
     """
     found = {
         "PropertyName": name,
@@ -150,7 +151,7 @@ def job_refused(name: str, message: str, attempted: object) -> ServiceFault:
         "ErrorCode": "PredicateValidator",
     }
     errors = json.dumps([found], indent=2, ensure_ascii=False)
-    said = f"{_NOT_VALID}\nErrors:\n{errors}\n"
+    said = f"{_NOT_VALID.format(kind)}\nErrors:\n{errors}\n"
     return ServiceFault(400, "UserError", said, inner=("BadArgument", "ArgumentInvalid", "InvalidInputArguments"))
 
 

@@ -1,11 +1,13 @@
-"""What a root folder keeps for ever: the workspace's id, the key of its storage account, and where its blobs are.
+"""What a root folder keeps for ever: the workspace's id, the key of its storage account, its token, where blobs are.
 
-Addresses and keys that were handed out stay valid over restarts. Only the user can read the file.
+Addresses, keys and the token that were handed out stay valid over restarts. Only the user can read the file.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import secrets
 import uuid
@@ -32,6 +34,12 @@ def identity(root: Path) -> tuple[str, str]:
     workspace_id, key = str(uuid.uuid4()), base64.b64encode(secrets.token_bytes(64)).decode()
     write_private(path, json.dumps({"workspace_id": workspace_id, "account_key": key}))
     return workspace_id, key
+
+
+def bearer_token(account_key: str) -> str:
+    """Return the token that requests must bear: the same for a root folder at each start. Secret, as its source is."""
+    made = hmac.new(base64.b64decode(account_key), b"bearer token of the local service", hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
 def keep_to_store(root: Path, kind: str) -> None:

@@ -25,6 +25,9 @@ ARTIFACT_DATASTORE = "workspaceartifactstore"
 LOCAL_COMPUTE = "local"
 """A compute that is always there: this machine."""
 
+EXECUTION_LOG = "logs/azureml/executionlogs.txt"
+"""The log of a job itself; all others are its step's."""
+
 
 def container_names(workspace_id: str) -> dict[str, str]:
     """Return the container of each datastore, named as Azure ML names them."""
@@ -118,6 +121,8 @@ class JobRequest:
         output_uri: folder that takes the output.
         settings: the deployment's settings with the job's overrides.
         retry_of: job whose failed inputs are all this one reads, or None for every input.
+        model_name: name of the model; empty in jobs of an earlier version.
+        model_version: its version, likewise.
     """
 
     endpoint: str
@@ -133,6 +138,8 @@ class JobRequest:
     output_uri: str
     settings: RunSettings
     retry_of: str | None = None
+    model_name: str = ""
+    model_version: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from urllib.parse import parse_qs, unquote
 
+from azure_batch_endpoints._storage.blobs import NOT_AN_ACCOUNT
 from azure_batch_endpoints._wire.uris import shown, storage_place
 from azure_batch_endpoints.errors import BatchEndpointsError, NotFoundError, ServiceError, TransportError
 from azure_batch_endpoints.local.buckets import Bucket
@@ -124,7 +125,7 @@ def _holds_files(bucket: Bucket, prefix: str) -> bool:
 def _listing_remedy(error: ServiceError | TransportError) -> str:
     if isinstance(error, NotFoundError) and error.code == "ContainerNotFound":
         return "Check the name of the container."
-    if isinstance(error, ServiceError) and error.status_code in _REFUSED:
+    if isinstance(error, ServiceError) and error.code != NOT_AN_ACCOUNT and error.status_code in _REFUSED:
         return (
             "A folder must be in a datastore, or in a container that anyone may list (public access level "
             "'container'); else add a signature with 'rl' to its URL, or name single files."
@@ -132,8 +133,8 @@ def _listing_remedy(error: ServiceError | TransportError) -> str:
     if "could not be reached" in str(error):
         return ""
     return (
-        "Only a datastore or a blob container can be listed, a plain web folder cannot: name single files of it, or "
-        "download it and pass the local folder."
+        "Only a datastore or a blob container can be listed. A web server cannot list a folder: name single files of "
+        "it, or download it and pass the local folder."
     )
 
 

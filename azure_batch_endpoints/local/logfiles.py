@@ -12,9 +12,11 @@ from typing import BinaryIO, TextIO
 
 from azure_batch_endpoints.items import JobProgress
 from azure_batch_endpoints.local.engines.base import Failure
+from azure_batch_endpoints.local.job import EXECUTION_LOG
 
 README = """Layout of the logs of a batch scoring job
 
+logs/azureml/executionlogs.txt                      when the job's one step began and ended
 user_logs/std_log_0.txt                             the controller: what the job did, and why it ended
 logs/job_progress_overview.<time>.txt               mini-batches and files done so far
 logs/job_result.txt                                 how the job ended
@@ -54,6 +56,10 @@ class JobLogs:
     def controller(self, text: str) -> None:
         """Add a line to the controller's log, which a client streams; seen at once."""
         self._write("user_logs/std_log_0.txt", f"{self._time()} {text}\n").flush()
+
+    def execution(self, text: str) -> None:
+        """Add a line to the log of the job itself, in the form of those of pipelines; seen at once."""
+        self._write(EXECUTION_LOG, f"[{self._clock():%Y-%m-%d %H:%M:%S}Z] {text}\n").flush()
 
     def progress(self, progress: JobProgress) -> None:
         """Add a line on how far the job is."""

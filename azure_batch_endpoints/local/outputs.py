@@ -14,7 +14,7 @@ from azure_batch_endpoints._wire.uris import datastore_uri
 from azure_batch_endpoints.errors import BatchEndpointsError, ConflictError
 from azure_batch_endpoints.local.buckets import Bucket
 from azure_batch_endpoints.local.control import JobFailed
-from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, JobRow
+from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, EXECUTION_LOG, JobRow
 from azure_batch_endpoints.local.stores import Store
 
 _MARK = "azure_batch_endpoints_job"
@@ -84,10 +84,12 @@ def keep_logs(store: Store, job: JobRow, folder: Path) -> None:
     They stay in the job's folder too, so a store that cannot take them harms nothing.
     """
     try:
-        bucket, prefix = store.open(datastore_uri(ARTIFACT_DATASTORE, f"ExperimentRun/dcid.{job.child}/"))
+        bucket, root = store.open(datastore_uri(ARTIFACT_DATASTORE, "ExperimentRun/"))
         for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            run = job.name if name == EXECUTION_LOG else job.child
             if path.is_file():
-                bucket.upload(prefix + path.relative_to(folder).as_posix(), path, overwrite=True)
+                bucket.upload(f"{root}dcid.{run}/{name}", path, overwrite=True)
     except (BatchEndpointsError, OSError, sqlite3.Error) as error:
         _log.warning("the logs of job %s are not in storage: %s", job.name, error)
 

@@ -11,7 +11,7 @@ from azure_batch_endpoints.local.exchange import FileReply, PageReply, Reply
 from azure_batch_endpoints.local.faults import Correlation, ServiceFault, data_plane_envelope, envelope
 
 _JSON = "application/json; charset=utf-8"
-_DATA_PLANE = {"/history/": "run-history", "/data/": "dataset"}
+_DATA_PLANE = {"/history/": "run-history", "/data/": "dataset", "/content/": "project", "/assetstore/": "assetstore"}
 """Services with an error body of their own."""
 _ALWAYS = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "-1", "X-Content-Type-Options": "nosniff"}
 

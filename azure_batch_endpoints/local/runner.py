@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from azure_batch_endpoints.checks import lies_inside
 from azure_batch_endpoints.errors import BatchEndpointsError
 from azure_batch_endpoints.local import disk, explain, mlflow_driver
 from azure_batch_endpoints.local.asset_cache import AssetCache
@@ -108,6 +109,7 @@ def _run(row: JobRow, workers: int, control: JobControl, parts: ServiceParts, fo
             text = disk.advice(folder) if disk.is_full(error) else text
             logs.controller(text)
             logs.result(text, failed=True)
+            logs.execution(explain.STEP_FAILED)
             raise JobFailed(text) from error
         except Interrupted:
             logs.controller("Stopped before the end; what was scored is kept.")
@@ -141,6 +143,7 @@ def _only_input(row: JobRow) -> JobInputSource:
 def _prepared(job: _Job, output: Output) -> WorkerSetup:
     request, settings = job.row.request, job.row.request.settings
     job.logs.controller(f"Job '{job.row.name}' of deployment '{request.deployment}', endpoint '{request.endpoint}'.")
+    job.logs.execution(explain.step_began(job.row.child))  # after it: a client streams it only while that is not there
     if settings.output_action == "append_row":
         output.refuse_existing(settings.output_file_name)
     code = job.folder / "code"
@@ -164,6 +167,8 @@ def _script(job: _Job, code: Path) -> str:
     request = job.row.request
     if request.code_uri is not None and request.scoring_script is not None:
         job.parts.cache.code(job.parts.store, request.code_uri, code)
+        if not lies_inside(code, request.scoring_script):
+            raise JobFailed(explain.script_outside(request.scoring_script))
         return request.scoring_script
     if request.model_type != "mlflow_model":
         raise JobFailed(explain.no_script(request.deployment, request.model_type))
@@ -293,6 +298,7 @@ def _finish(job: _Job, output: Output) -> None:
     text = f"{account.succeeded} of {account.inputs} files succeeded, {account.failed} failed; rows: {account.rows}."
     job.logs.controller(text)
     job.logs.result(text, failed=False)
+    job.logs.execution(explain.step_ended(job.row.child))
 
 
 def _joined(job: _Job) -> tuple[Path, int]:

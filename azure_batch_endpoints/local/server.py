@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from azure_batch_endpoints.local.asset_cache import AssetCache
 from azure_batch_endpoints.local.blobstore.protocol import BlobProtocol
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.environments import Environments
-from azure_batch_endpoints.local.identity import identity, keep_to_store
+from azure_batch_endpoints.local.identity import bearer_token, identity, keep_to_store
 from azure_batch_endpoints.local.job import ServiceSettings
 from azure_batch_endpoints.local.leases import Leases
 from azure_batch_endpoints.local.resources import Key
@@ -70,7 +69,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
         scheduler = Scheduler(
             state, lambda job, workers, control: run_job(job, workers, control, parts), settings.workers
         )
-        token = secrets.token_urlsafe(32)
+        token = bearer_token(key)
         context = ServiceContext(settings, state, store.address, base_url, token, workspace_id, scheduler)
         server = _Server(create_app(context), store, scheduler, token, stay=settings.stay)
         record.write_record(settings.root, record.make_record(settings, base_url, token, store.address, __version__))

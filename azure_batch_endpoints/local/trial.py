@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azure_batch_endpoints.checks import lies_inside
 from azure_batch_endpoints.items import ItemOutcome
-from azure_batch_endpoints.local import writer
+from azure_batch_endpoints.local import explain, writer
 from azure_batch_endpoints.local.engines.base import EngineError, Limits, StagedBatch, WorkerSetup
 from azure_batch_endpoints.local.engines.process import ProcessEngine
 from azure_batch_endpoints.local.ledger import Ledger
@@ -69,6 +70,8 @@ class TrialResult:
 
 def score(trial: Trial) -> TrialResult:
     """Score the files one mini-batch after the other, each tried once."""
+    if not lies_inside(trial.code, trial.script):
+        return TrialResult(script_error=explain.script_outside(trial.script))
     items = list(number_inputs((name, str(path), path.stat().st_size) for name, path in trial.files))
     with Ledger(trial.folder / "ledger.sqlite", trial.settings.mini_batch_size) as ledger:
         ledger.add_inputs(items)

@@ -13,7 +13,15 @@ import pytest
 from azure.core.credentials import AccessToken
 
 import azure_batch_endpoints as abe
-from azure_batch_endpoints import BatchClient, ComputeSpec, DatasetSpec, JobStatus, ModelSpec, NotFoundError
+from azure_batch_endpoints import (
+    BatchClient,
+    ComputeSpec,
+    DatasetSpec,
+    InvalidInputError,
+    JobStatus,
+    ModelSpec,
+    NotFoundError,
+)
 from tests.local.scripts import NAMES, deployment, numbers
 
 FILES = [f"{number:02}.txt" for number in range(6)]
@@ -104,3 +112,23 @@ def test_what_one_version_registered_the_other_uses(service: BatchClient, tmp_pa
 
         assert second.jobs.get(job.name).results.to_pandas()[0].tolist() == FILES[:3]
         assert first.endpoints.get(name).deployments.get("blue").spec.scoring_script == "score.py"
+
+
+def test_a_client_of_the_local_service_takes_an_api_version_too(
+    service: BatchClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="azure_batch_endpoints.http")
+    info = service.local_service
+    assert info is not None
+
+    with BatchClient.local(info.root, workers=2, api_version="2021-10-01") as joined:
+        assert list(joined.endpoints.list()) == list(service.endpoints.list())
+
+    assert "api-version=2021-10-01" in caplog.text
+
+
+def test_an_api_version_that_is_none_starts_no_service(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="api_version"):
+        BatchClient.local(tmp_path / "root", api_version="banana")
+
+    assert not (tmp_path / "root").exists()

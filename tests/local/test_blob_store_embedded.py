@@ -298,6 +298,9 @@ def test_dots_and_control_characters_are_ordinary_in_names(embedded: Endpoint, n
         ),
         ("PUT", "/x", "comp=block&blockid=%21", {}, b"data", (400, "InvalidQueryParameterValue")),
         ("PUT", "/x", "comp=page", {}, b"", (501, "NotImplemented")),
+        ("PUT", "/x", "resource=file", {}, b"", (501, "NotImplemented")),
+        ("PATCH", "/x", "action=append&position=0", {}, b"x", (501, "NotImplemented")),
+        ("GET", "", "resource=filesystem&recursive=true", {}, b"", (501, "NotImplemented")),
         ("PUT", "/x", "comp=lease", {}, b"", (400, "InvalidHeaderValue")),
         (
             "PUT",

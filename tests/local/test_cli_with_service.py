@@ -131,10 +131,12 @@ def test_a_wait_that_is_over_exits_3_and_cancel_exits_2(staying: Abe, project: P
     late = staying("job", "wait", name, "--timeout", "0.3", code=3)
     canceled = staying("job", "cancel", name)
     after = staying("job", "wait", name, code=2)
+    again = staying("job", "cancel", name)
 
     assert f"abe job wait {name}" in late.stderr
     assert f"Job '{name}' is Cancel" in canceled.stderr
     assert "was cancelled" in after.stderr
+    assert "it is Canceled. Nothing was cancelled." in again.stderr
 
 
 def test_endpoints_are_made_shown_changed_and_deleted(staying: Abe, project: Path) -> None:
@@ -224,14 +226,28 @@ def test_a_local_service_that_ends_with_invoke_has_it_wait_and_say_so(leaving: A
     assert running.find(leaving.root) is None
 
 
-def test_a_job_left_behind_goes_on_with_the_next_command(leaving: Abe, project: Path) -> None:
+def test_a_job_left_behind_goes_on_with_a_command_that_waits(leaving: Abe, project: Path) -> None:
     left = leaving("endpoint", "invoke", "digits", "--input-local-path", project / "data", "--no-wait")
     name = left.stdout.strip()
 
     waited = leaving("job", "wait", name)
+    after = leaving("job", "list")
 
-    assert f"Job '{name}' goes on with the next one" in left.stderr
     assert "Completed" in waited.stdout
+    assert "not ended" not in waited.stderr + after.stderr
+
+
+def test_a_command_whose_service_ends_with_it_says_that_a_job_stands_still(leaving: Abe, project: Path) -> None:
+    left = leaving("endpoint", "invoke", "digits", "--input-local-path", project / "slow", "--no-wait")
+    name = left.stdout.strip()
+
+    shown = leaving("job", "show", name)
+    leaving("job", "cancel", name)
+    leaving("job", "wait", name, code=2)
+
+    for said in (left.stderr, shown.stderr):
+        assert f"Job '{name}' has not ended. The local service ends with this command" in said
+        assert f"abe local start --detach\nabe job wait {name}\n" in said
 
 
 def test_ctrl_c_says_that_a_service_of_its_own_ends_and_the_job_goes_on_later(leaving: Abe, project: Path) -> None:
@@ -241,7 +257,7 @@ def test_ctrl_c_says_that_a_service_of_its_own_ends_and_the_job_goes_on_later(le
 
     code, _, stderr = ended(process)
 
-    assert (code, "goes on with the next one" in stderr) == (130, True), stderr
+    assert (code, "goes on when one runs again: abe local start --detach" in stderr) == (130, True), stderr
     assert running.find(leaving.root) is None
 
 
@@ -273,5 +289,5 @@ def test_a_service_that_stays_cannot_be_started_over_one_that_does_not(tmp_path:
     abe("local", "stop")
     code, _, stderr = ended(process)
 
-    assert "stay=True" in refused.stderr
+    assert "you asked for --detach" in refused.stderr
     assert (code, "has ended" in stderr) == (1, True), stderr

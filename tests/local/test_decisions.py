@@ -273,6 +273,17 @@ def test_queued_at_first(site: Site) -> None:
     assert answer.json()["properties"]["status"] == "Queued"
 
 
+def test_the_arm_job_tells_its_output(site: Site) -> None:
+    job = site.score(NAMES, output="azureml://datastores/workspaceblobstore/paths/told/")
+    path = f"/subscriptions/{site.client.subscription_id}/resourceGroups/{site.client.resource_group}/providers"
+    path += f"/Microsoft.MachineLearningServices/workspaces/{site.client.workspace}/jobs/{job.name}"
+
+    found = asked(site, "GET", f"{path}?api-version=2024-10-01").json()["properties"]
+
+    assert found["outputs"]["score"]["uri"] == "azureml://datastores/workspaceblobstore/paths/told/"
+    assert found["inputs"] is None
+
+
 def test_nothing_is_throttled(site: Site) -> None:
     path = f"/subscriptions/{site.client.subscription_id}/resourceGroups/{site.client.resource_group}/providers"
     path += f"/Microsoft.MachineLearningServices/workspaces/{site.client.workspace}?api-version=2023-10-01"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -441,6 +443,12 @@ def web(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def test_a_file_anywhere_in_the_web_is_an_input_and_a_folder_there_is_refused(bench: Bench, web: str) -> None:
     job = bench.score(data=f"{web}/a%20b.txt?sig=hunter2", kind="file")
     assert job.status is JobStatus.COMPLETED, job.error
@@ -449,6 +457,10 @@ def test_a_file_anywhere_in_the_web_is_an_input_and_a_folder_there_is_refused(be
     assert missing.error and f"There is no file '{web}/none.txt' to score." in missing.error
     folder = bench.score(data=f"{web}/", kind="folder")
     assert folder.error and f"The input folder '{web}/' cannot be listed" in folder.error
+    assert "as a web server, not as a storage account" in folder.error and "DOCTYPE" not in folder.error
+    nobody = bench.score(data=f"http://127.0.0.1:{_free_port()}/data/", kind="folder")
+    assert nobody.error and "is a storage service running there?" in nobody.error
+    assert "local service" not in nobody.error
     for file in (bench.settings.job_folder(job.name)).rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes()
 
@@ -515,3 +527,22 @@ def wait_until() -> Callable[..., None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.mark.parametrize("script", ["../elsewhere.py", "{root}/elsewhere.py"])
+def test_a_script_outside_the_code_folder_is_not_run_even_if_a_deployment_names_it(bench: Bench, script: str) -> None:
+    put_files(bench, 1)
+    row = bench.row()
+    folder = bench.settings.job_folder(row.name)
+    folder.mkdir(parents=True)
+    for place in (folder, bench.root):
+        (place / "elsewhere.py").write_text("open(__file__ + '.ran', 'w')\ndef init(): ...\ndef run(b): return b\n")
+    request = replace(row.request, scoring_script=script.format(root=bench.root))
+    bench.state.add_job(replace(row, request=request))
+    bench.scheduler.submit(row.name)
+
+    job = bench.wait(row)
+
+    assert job.status == JobStatus.FAILED
+    assert "leads out of the code folder and was not run" in (job.error or "")
+    assert not list(bench.root.rglob("*.ran"))

@@ -107,6 +107,15 @@ def test_the_service_is_ready_when_it_is_handed_out_and_gone_when_its_client_clo
     service.close()
 
 
+def test_token_and_address_of_a_root_are_the_same_at_each_start(root: Path) -> None:
+    with LocalService.open(root) as first:
+        known = first.base_url, first.token
+    with LocalService.open(root) as second, LocalService.open(root.with_name("other")) as elsewhere:
+        assert (second.base_url, second.token) == known
+        assert request(second.base_url, "GET", "/local/health", known[1]) == 200
+        assert elsewhere.token != second.token
+
+
 def test_a_second_client_joins_and_the_service_ends_with_the_last(root: Path) -> None:
     first = LocalService.open(root)
     second = LocalService.open(root)

@@ -124,13 +124,14 @@ def test_registered_things_are_named_in_every_form(
     "environment",
     [
         "azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu:33",
+        "azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu@latest",
         "azureml://registries/azureml/environments/sklearn-1.5/versions/1",
     ],
 )
 def test_curated_environments_are_recorded(ml: MLClient, heart: str, files: Files, environment: str) -> None:
     one = made(ml, deployment(files, heart, "curated", environment=environment))
 
-    assert environment.rpartition("/")[2].removeprefix("azureml:").split(":")[0] in one.environment
+    assert environment.rpartition("/")[2].removeprefix("azureml:").split(":")[0].split("@")[0] in one.environment
 
 
 def test_deployments_are_listed_and_deleted_one_by_one(ml: MLClient, heart: str, files: Files) -> None:

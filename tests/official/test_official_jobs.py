@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from azure.ai.ml import Input, MLClient
 from azure.ai.ml.constants import ListViewType
@@ -14,6 +16,7 @@ from azure.ai.ml.entities import BatchEndpoint, Data
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from azure_batch_endpoints import BatchClient, LocalServiceInfo
 from tests.official.driving import Files, deployment, downloaded, ended, made
 
 
@@ -104,9 +107,25 @@ def test_a_stream_shows_the_log_while_the_job_runs(
     opener.join()
     shown = capsys.readouterr().out
     assert shown.startswith(f"RunId: {job.name}")
-    assert "Streaming user_logs/std_log_0.txt" in shown
+    assert "Streaming user_logs/std_log_0.txt" in shown and "executionlogs" not in shown
     assert "3 input files." in shown and "3 of 3 files succeeded" in shown
     assert "Execution Summary" in shown
+
+
+def test_the_log_of_a_job_itself_says_when_its_step_began_and_ended(
+    ml: MLClient, service: LocalServiceInfo, local: BatchClient, done: str
+) -> None:
+    workspace = ml.workspaces.get(local.workspace).id
+    (child,) = ml.jobs.list(parent_job_name=done)
+    headers = {"Authorization": f"Bearer {service.token}"}
+    run = f"{service.base_url}/history/v1.0{workspace}/runs/{done}/details"
+
+    files = httpx.get(run, headers=headers).json()["logFiles"]
+
+    first, last = httpx.get(files["logs/azureml/executionlogs.txt"]).text.splitlines()
+    stamp = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\] "
+    assert re.fullmatch(f"{stamp}Submitting 1 runs, first five are: {child.name[:8]}:{child.name}", first)
+    assert re.fullmatch(f"{stamp}Completing processing run id {child.name}\\.", last)
 
 
 def test_a_stream_of_a_failed_job_raises_with_the_reason(

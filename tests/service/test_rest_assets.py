@@ -122,6 +122,44 @@ def test_data_sets_of_2021_are_data(service: Service) -> None:
     assert read["properties"]["dataUri"] == url and read["properties"]["dataType"] == "uri_folder"
 
 
+def test_each_api_version_shows_an_asset_in_its_own_words(service: Service) -> None:
+    first, later = "?api-version=2021-10-01", "?api-version=2022-05-01"
+    for name, kind in (("c", "custom_model"), ("f", "mlflow_model"), ("t", "triton_model")):
+        service.put(f"/models/{name}/versions/1", {"properties": {"modelUri": PLACE + "m", "modelType": kind}})
+    service.put("/data/d/versions/1", {"properties": {"dataUri": PLACE + "a", "dataType": "uri_file"}})
+    service.put("/codes/c/versions/1", {"properties": {"codeUri": PLACE + "c"}})
+
+    def properties(path: str) -> dict[str, Any]:
+        found: dict[str, Any] = service.get(path).json()["properties"]
+        return found
+
+    models = [properties(f"/models/{name}/versions/1{first}") for name in "cft"]
+    assert [one["modelFormat"] for one in models] == ["Custom", "MLFlow", "Triton"]
+    assert not any("modelType" in one for one in models)
+    assert "modelFormat" not in properties(f"/models/c/versions/1{later}")
+    data = properties(f"/datasets/d/versions/1{first}")
+    assert data["paths"] == [{"file": LONG.format("resourcegroups") + "a"}]
+    assert not {"dataUri", "dataType"} & set(data)
+    assert properties(f"/data/d/versions/1{first}")["dataType"] == "uri_file"
+    assert [
+        "provisioningState" in properties(f"/codes/c/versions/1?api-version={one}")
+        for one in ("2022-05-01", "2023-02-01-preview", "2023-04-01", "2024-01-01-preview")
+    ] == [False, False, True, True]
+
+
+def test_data_says_nothing_of_who_changed_it_and_its_container_is_null_where_nothing_was_said(
+    service: Service,
+) -> None:
+    made = service.put("/data/d/versions/1", {"properties": {"dataUri": PLACE + "a", "tags": {"a": "b"}}}).json()
+
+    unsaid = service.get("/data/d").json()["properties"]
+    service.put("/data/d", {"properties": {"tags": {"c": "d"}, "dataType": "uri_folder"}})
+
+    assert set(made["systemData"]) == {"createdAt", "createdBy", "createdByType", "lastModifiedAt"}
+    assert [unsaid[name] for name in ("description", "tags", "properties")] == [None, None, None]
+    assert service.get("/data/d").json()["properties"]["tags"] == {"c": "d"}
+
+
 def test_the_container_knows_the_latest_and_the_next_version(service: Service) -> None:
     for version in ("1", "10", "foo"):
         service.put(f"/data/d/versions/{version}", {"properties": {"dataUri": PLACE + "a"}})
@@ -167,6 +205,42 @@ def test_containers_are_listed_by_name_in_pages(service: Service) -> None:
     assert [one["name"] for one in service.get(first["nextLink"]).json()["value"]] == ["c"]
 
 
+def test_clients_up_to_1_5_find_code_by_its_hash_in_the_data_plane(service: Service) -> None:
+    url = f"/content/v2.0{service.workspace}/snapshots/getByHash?hash=bbd961ee&hashVersion=202208"
+    unknown = service.http.get(url)
+    body = {"codeUri": f"{BASE}/acct/c1/src", "properties": {"hash_sha256": "bbd961ee", "hash_version": "202208"}}
+    service.put("/codes/one/versions/3", {"properties": body})
+
+    assert unknown.status_code == 404
+    assert error(unknown)["message"] == "Snapshot with hash bbd961ee was not found"
+    assert error(unknown)["innerError"]["code"] == "NotFoundError"
+    assert unknown.json()["componentName"] == "project"
+    found = service.http.get(url).json()
+    assert (found["name"], found["version"]) == ("one", "3")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "'assetId' and 'temporaryDataReferenceId' of the request must be texts"),
+        (
+            {
+                "assetId": "azureml://locations/local/workspaces/another/codes/c/versions/1",
+                "temporaryDataReferenceId": "x",
+            },
+            "belongs to another workspace, 'another'",
+        ),
+    ],
+)
+def test_an_upload_of_old_clients_names_code_of_this_workspace(
+    service: Service, body: dict[str, str], words: str
+) -> None:
+    answer = service.http.post("/assetstore/v1.0/temporaryDataReference/createOrGet", json=body)
+
+    assert answer.status_code == 400
+    assert words in said(answer)
+
+
 def test_code_is_found_by_its_hash_whatever_name_is_asked(service: Service) -> None:
     inner = {"hash_sha256": "bbd961ee", "hash_version": 202208}
     body = {"properties": {"codeUri": f"{BASE}/acct/c1/src", "isAnonymous": True, "properties": inner}}
@@ -196,3 +270,14 @@ def test_an_image_that_looks_like_json_is_text(service: Service) -> None:
     for image, status in (("{image}", 201), ("{image}", 201), ("{other}", 409)):
         answer = service.put("/environments/env/versions/1", {"properties": {"image": image}})
         assert answer.status_code == status
+
+
+def test_a_curated_environment_has_one_version_that_is_its_newest(service: Service) -> None:
+    place = "/environments/AzureML-pytorch-1.10/versions"
+    (found,) = service.get(place).json()["value"]
+
+    assert (found["name"], found["properties"]["environmentType"]) == ("latest", "Curated")
+    assert found["id"] == f"{service.workspace}{place}/latest"
+    service.put(f"{place}/3", {"properties": {"image": "mine"}})
+    assert [one["name"] for one in service.get(place).json()["value"]] == ["3"]
+    assert service.get("/environments/other/versions").json()["value"] == []

@@ -203,8 +203,8 @@ BAD_NAMES = [
 def test_a_name_that_is_none_is_refused_whatever_it_is_the_name_of(ready: Service, name: str) -> None:
     text = quote(name, safe="") if set(name) != {"."} else "%2E" * len(name)
     for path, body in (
-        (f"/batchEndpoints/{text}", {}),
-        (f"/batchEndpoints/heart/deployments/{text}", ready.deployment()),
+        (f"/batchEndpoints/{text}", {"properties": {}}),
+        (f"/batchEndpoints/heart/deployments/{text * 9}", ready.deployment()),  # up to 255 characters
         (f"/computes/{text}", {}),
         (f"/models/{text * 9}/versions/1", {"properties": {"modelUri": PLACE + "m"}}),
         (f"/data/d/versions/{text * 9}", {"properties": {"dataUri": PLACE + "d"}}),
@@ -292,7 +292,7 @@ def test_a_link_keeps_the_words_of_the_question(service: Service) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "again"),
     [
-        ("/batchEndpoints/same", lambda _: {"tags": {"a": "b"}}, 200),
+        ("/batchEndpoints/same", lambda _: {"tags": {"a": "b"}, "properties": {}}, 200),
         ("/batchEndpoints/heart/deployments/same", lambda s: s.deployment(), 200),
         ("/models/same/versions/1", lambda _: {"properties": {"modelUri": PLACE + "m"}}, 200),
         ("/codes/same/versions/1", lambda _: {"properties": {"codeUri": PLACE + "c"}}, 200),
@@ -335,7 +335,7 @@ def test_whatever_a_job_came_from_can_go_while_it_runs(service: Service) -> None
 
 
 def test_ten_thousand_endpoints_are_listed_in_pages(service: Service) -> None:
-    assert service.put("/batchEndpoints/e00000", {}).status_code == 201
+    assert service.put("/batchEndpoints/e00000", {"properties": {}}).status_code == 201
     body = service.context.state.resources.page("endpoints", "", 0, 1)[0].body
     columns = "kind, parent, name, body, created, modified"
     with service.context.state._file.transaction() as database:

@@ -16,7 +16,7 @@ BLUE = "/batchEndpoints/heart/deployments/blue"
 
 @pytest.fixture
 def ready(service: Service) -> Service:
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
     return service.with_assets()
 
 
@@ -135,7 +135,11 @@ def test_an_mlflow_model_needs_no_script(ready: Service) -> None:
 
 @pytest.mark.parametrize(
     "environment",
-    ["azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu:33", "azureml://registries/azureml/environments/x/versions/1"],
+    [
+        "azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu:33",
+        "azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu@latest",
+        "azureml://registries/azureml/environments/x/versions/1",
+    ],
 )
 def test_a_curated_environment_is_taken_and_echoed_untouched(ready: Service, environment: str) -> None:
     answer = ready.put(BLUE, ready.deployment(environmentId=environment))
@@ -203,7 +207,7 @@ def test_a_default_survives_the_deletion_of_another_deployment(service: Service)
 
 def test_a_deployment_never_outlives_an_endpoint_that_is_deleted_meanwhile(ready: Service) -> None:
     for _ in range(8):
-        ready.put("/batchEndpoints/heart", {})
+        ready.put("/batchEndpoints/heart", {"properties": {}})
         with ThreadPoolExecutor(2) as pool:
             made = pool.submit(ready.put, BLUE, ready.deployment())
             pool.submit(ready.delete, "/batchEndpoints/heart").result()

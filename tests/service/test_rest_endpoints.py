@@ -68,22 +68,22 @@ def test_an_answer_can_be_sent_back_whole(service: Service) -> None:
 
 @pytest.mark.parametrize("name", ["ab", "a" * 33, "1abc", "abc-", "a_bc", "a.bc", "äbc"])
 def test_a_name_the_service_forbids_is_a_bad_request(service: Service, name: str) -> None:
-    answer = service.put(f"/batchEndpoints/{name}", {})
+    answer = service.put(f"/batchEndpoints/{name}", {"properties": {}})
 
     assert answer.status_code == 400
     assert name in said(answer)
 
 
 def test_an_endpoint_is_found_in_any_case_and_keeps_the_name_it_was_given(service: Service) -> None:
-    service.put("/batchEndpoints/Heart", {})
+    service.put("/batchEndpoints/Heart", {"properties": {}})
 
     assert service.get("/batchEndpoints/HEART").json()["name"] == "Heart"
-    assert service.put("/batchEndpoints/heart", {}).json()["name"] == "Heart"
+    assert service.put("/batchEndpoints/heart", {"properties": {}}).json()["name"] == "Heart"
     assert len(service.get("/batchEndpoints").json()["value"]) == 1
 
 
 def test_an_unknown_endpoint_is_not_found_and_the_others_are_named(service: Service) -> None:
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
 
     answer = service.get("/batchEndpoints/hart")
 
@@ -159,7 +159,7 @@ def test_deleting_an_endpoint_takes_its_deployments_along_and_leaves_its_jobs(se
     assert service.get("/batchEndpoints/heart").status_code == 404
     assert service.get("/batchEndpoints/heart/deployments/blue").status_code == 404
     assert service.get(f"/jobs/{job}").json()["properties"]["status"] == "Queued"
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
     assert service.get("/batchEndpoints/heart/deployments").json() == {"value": []}
 
 
@@ -171,7 +171,7 @@ def test_deleting_what_is_not_there_says_so_without_an_operation(service: Servic
 
 def test_a_long_list_comes_in_pages_with_absolute_links(service: Service) -> None:
     for number in range(7):
-        service.put(f"/batchEndpoints/endpoint-{number}", {})
+        service.put(f"/batchEndpoints/endpoint-{number}", {"properties": {}})
 
     seen, url = [], "/batchEndpoints?api-version=2023-10-01&$top=3"
     while url:
@@ -191,14 +191,18 @@ def test_a_position_that_is_no_number_is_a_bad_request(service: Service, query: 
 
 def test_many_clients_put_one_name_and_there_is_one_endpoint(service: Service) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: service.put("/batchEndpoints/heart", {"tags": {"n": str(n)}}), range(24)))
+        answers = list(
+            pool.map(
+                lambda n: service.put("/batchEndpoints/heart", {"tags": {"n": str(n)}, "properties": {}}), range(24)
+            )
+        )
 
     assert sorted(one.status_code for one in answers) == [200] * 23 + [201]
     assert len(service.get("/batchEndpoints").json()["value"]) == 1
 
 
 def test_an_operation_that_never_began_is_not_found(service: Service) -> None:
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
     region = "/subscriptions/x/providers/Microsoft.MachineLearningServices/locations/eastus2"
 
     for kind in ("mfeOperationsStatus", "mfeOperationResults", "computeOperationsStatus"):
@@ -206,7 +210,7 @@ def test_an_operation_that_never_began_is_not_found(service: Service) -> None:
 
 
 def test_a_batch_endpoint_has_no_keys(service: Service) -> None:
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
 
     answer = service.post("/batchEndpoints/heart/listkeys")
 

@@ -94,7 +94,7 @@ def test_the_clients_own_id_of_a_request_comes_back_when_it_is_wanted(
     "version", ["2020-09-01-preview", "2021-10-01", "2022-05-01", "2026-03-15-preview", "2099-12-31"]
 )
 def test_every_api_version_is_taken_also_one_nobody_knows_yet(service: Service, version: str) -> None:
-    answer = service.put(f"/batchEndpoints/heart?api-version={version}", {})
+    answer = service.put(f"/batchEndpoints/heart?api-version={version}", {"properties": {}})
 
     assert answer.status_code == 201
     assert answer.json()["properties"]["properties"]["BatchEndpointCreationApiVersion"] == version
@@ -103,7 +103,7 @@ def test_every_api_version_is_taken_also_one_nobody_knows_yet(service: Service, 
 
 @pytest.mark.parametrize("query", ["", "?api-version=", "?apiversion=2024-10-01"])
 def test_a_management_request_without_api_version_is_refused_and_does_nothing(service: Service, query: str) -> None:
-    answer = service.http.put(f"{service.workspace}/batchEndpoints/heart{query}", json={})
+    answer = service.http.put(f"{service.workspace}/batchEndpoints/heart{query}", json={"properties": {}})
 
     assert (answer.status_code, error(answer)["code"]) == (400, "MissingApiVersionParameter")
     assert service.get("/batchEndpoints").json() == {"value": []}
@@ -134,7 +134,12 @@ def test_the_data_plane_takes_any_api_version_or_none(service: Service) -> None:
 def test_a_body_of_json_may_say_so_in_many_ways(service: Service, kind: str | None) -> None:
     headers = {"Content-Type": kind} if kind else {}
 
-    assert service.http.put(service.url("/batchEndpoints/heart"), content=b"{}", headers=headers).status_code == 201
+    assert (
+        service.http.put(
+            service.url("/batchEndpoints/heart"), content=b'{"properties": {}}', headers=headers
+        ).status_code
+        == 201
+    )
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense"])
@@ -191,7 +196,7 @@ def web_token(claims: object) -> str:
 def test_a_token_that_is_not_the_services_own_is_refused_for_what_is_wrong_with_it(
     service: Service, given: str, code: str, words: str
 ) -> None:
-    answer = service.put("/batchEndpoints/heart", {})
+    answer = service.put("/batchEndpoints/heart", {"properties": {}})
     answer = service.http.delete(service.url("/batchEndpoints/heart"), headers={"Authorization": given})
 
     assert (answer.status_code, error(answer)["code"]) == (401, code)

@@ -191,7 +191,7 @@ def test_every_published_form_of_an_output_is_where_the_job_writes(
     request = ready.request(with_output(output.replace("{store}", "{ws}/datastores/workspaceblobstore")))
 
     shown = ready("GET", f"{BASE}/scoring/endpt/jobs").json()["value"][0]["properties"]
-    assert shown["outputData"]["score"]["uri"] == PLACE + folder + file
+    assert [one["uri"] for one in shown["outputData"].values()] == [PLACE + folder + file]
     assert (shown["output"]["path"] is not None) is ("outputDataset" in output)
     assert request.output_uri == PLACE + folder
     assert request.settings.output_file_name == file

@@ -79,6 +79,7 @@ def test_one_folder_may_be_named_in_many_ways(ready: Service, uri: str) -> None:
         ("azureml://locations/l/workspaces/86530095/data/images/versions/1", 400, "another workspace, '86530095'"),
         ("azureml://registries/shared/data/images/versions/1", 400, "is in a registry, which only Azure can look up"),
         ("https://other.blob.core.windows.net/", 400, "names no container. Add its name to the URL."),
+        ("http://127.0.0.1:8765/", 400, "a web server cannot list a folder, so name single files of it."),
         ("https://other.blob.core.windows.net?sig=SECRET", 400, "names no container"),
         ("adl://lake.azuredatalakestore.net/x", 400, "is no data asset and no place in storage"),
         ("file:///etc/passwd", 400, "is no data asset and no place in storage"),

@@ -58,7 +58,19 @@ def test_the_answer_says_what_the_job_will_do(ready: Service) -> None:
     assert (found["loggingLevel"], found["maxConcurrencyPerInstance"]) == ("Debug", 3)
     assert found["compute"]["instanceCount"] == 2
     assert found["compute"]["target"] == f"{ready.workspace}/computes/local"
-    assert set(inner["systemData"]) == {"createdAt", "createdBy", "createdByType", "lastModifiedAt", "lastModifiedBy"}
+    assert set(inner["systemData"]) == {"createdAt", "createdBy", "lastModifiedAt", "lastModifiedBy"}
+    assert "description" not in found and list(found["outputData"]) == ["score"]
+
+
+def test_description_and_output_come_back_as_they_were_sent(ready: Service) -> None:
+    sent = {"rows": {"jobOutputType": "UriFile", "uri": f"{PLACE}out/rows.csv"}}
+
+    job = ready.invoke(description="nightly", outputData=sent).json()
+
+    assert job["properties"]["description"] == "nightly"
+    ((name, output),) = job["properties"]["outputData"].items()
+    assert (name, output["uri"]) == ("rows", f"{PLACE}out/rows.csv")
+    assert list(ready.get(f"/jobs/{job['name']}").json()["properties"]["outputs"]) == ["score"]
 
 
 def test_the_properties_of_a_job_are_kept_beside_the_services(ready: Service) -> None:

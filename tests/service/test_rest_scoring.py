@@ -382,7 +382,7 @@ def test_an_mlflow_model_in_a_curated_environment_on_a_cluster_makes_a_job(servi
     model = {"modelType": "mlflow_model", "modelUri": PLACE + "m"}
     service.put("/models/heart/versions/1", {"properties": model})
     service.put("/computes/Cluster", {"properties": {}})
-    service.put("/batchEndpoints/heart", {})
+    service.put("/batchEndpoints/heart", {"properties": {}})
     curated = "azureml:AzureML-sklearn-1.0:33"
     properties = {"model": {"assetId": "azureml:heart@latest"}, "environmentId": curated, "compute": "azureml:cluster"}
     service.put("/batchEndpoints/heart/deployments/blue", {"properties": properties})

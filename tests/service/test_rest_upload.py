@@ -50,6 +50,30 @@ def address(context: ServiceContext) -> Iterator[str]:
         assert not thread.is_alive()
 
 
+def test_an_older_client_gets_the_same_container_for_the_same_id(address: str, context: ServiceContext) -> None:
+    asset = f"azureml://locations/local/workspaces/{context.workspace_id}/codes/one/versions/1"
+    body = {
+        "assetId": asset,
+        "temporaryDataReferenceId": "0f8e",
+        "temporaryDataReferenceType": "TemporaryBlobReference",
+    }
+    path = f"{address}/assetstore/v1.0/temporaryDataReference/createOrGet"
+    with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as http:
+        first, again = (http.post(path, json=body) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    found = first.json()
+    assert (found["temporaryDataReferenceId"], found["temporaryDataReferenceType"]) == ("0f8e", None)
+    assert found["imageReferenceForConsumption"] is None
+    reference = found["blobReferenceForConsumption"]
+    assert reference["blobUri"] == again.json()["blobReferenceForConsumption"]["blobUri"]
+    assert (reference["credential"]["credentialType"], reference["credential"]["wasbsUri"]) == ("SAS", None)
+    url, _, sas = reference["credential"]["sasUri"].partition("?")
+    with Container(url, ContainerCredential(sas=sas)) as container:
+        container.write("src/score.py", b"def run(): ...")
+        assert container.read("src/score.py") == b"def run(): ..."
+
+
 def test_code_can_be_written_to_the_address_and_to_no_other_container(address: str, context: ServiceContext) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     path = f"{context.workspace}/codes/one/versions/1/startPendingUpload?api-version=2023-04-01"

@@ -157,12 +157,72 @@ def test_a_named_model_takes_the_next_version(
     world: World, folder: Path, container: dict[str, object] | None, version: str
 ) -> None:
     world.service.answers["GET models/digits"] = container or (404, {"error": {"code": "UserError"}})
+    world.service.answers["GET models/digits/versions"] = {"value": []}
 
     made = assets.register_model(world.workspace, ModelSpec(name="digits", path="model.pkl", tags={"a": "b"}))
 
     assert made.id == PATH.asset("models", "digits", version)
-    assert world.known == ["GET models/digits", f"PUT models/digits/versions/{version}"]
+    looked = ["GET models/digits", *(["GET models/digits/versions"] if container else [])]
+    assert world.known == [*looked, f"PUT models/digits/versions/{version}"]
     assert world.service.sent()["properties"]["isAnonymous"] is False
+
+
+def newest(world: World, kind: str, version: str, properties: dict[str, object]) -> None:
+    """Let the service have a version of ``digits``."""
+    found = {"id": PATH.asset(kind, "digits", version), "name": version, "properties": properties}  # type: ignore[arg-type]
+    world.service.answers |= {
+        f"GET {kind}/digits": {"properties": {"nextVersion": str(int(version) + 1)}},
+        f"GET {kind}/digits/versions": {"value": [found]},
+    }
+
+
+def test_a_named_model_of_the_newest_versions_content_keeps_that_version(world: World, folder: Path) -> None:
+    plain = ModelSpec(name="digits", path="model", description="d", tags={"a": "b"})
+    first = assets.register_model(world.workspace, ModelSpec(**{**dict(plain), "version": "3"}))
+    sent = world.service.sent()["properties"]
+    assert first.id == PATH.asset("models", "digits", "3")
+    newest(world, "models", "3", {**sent, "tags": {"a": "b", "more": "c"}})
+    world.service.transport.requests.clear()
+
+    for same in (plain, ModelSpec(name="digits", path="model")):
+        assert assets.register_model(world.workspace, same).id == first.id
+        assert model_id(world.workspace, same) == first.id
+    assert not [line for line in world.known if line.startswith("PUT")]
+
+    others: list[dict[str, object]] = [
+        {"path": "model.pkl"},
+        {"tags": {"a": "other"}},
+        {"description": "other"},
+        {"type": "custom_model"},
+    ]
+    for other in others:
+        made = assets.register_model(world.workspace, ModelSpec(**{**dict(plain), **other}))
+        assert made.id == PATH.asset("models", "digits", "4"), other
+
+
+def test_a_data_set_of_the_newest_versions_content_keeps_that_version(world: World, folder: Path) -> None:
+    spec = DatasetSpec(name="digits", path="data")
+    assets.register_dataset(world.workspace, spec)
+    newest(world, "data", "1", world.service.sent()["properties"])
+    world.service.transport.requests.clear()
+
+    assert assets.register_dataset(world.workspace, spec).id == PATH.asset("data", "digits", "1")
+    assert world.known == ["GET data/digits", "GET data/digits/versions"]
+    (folder / "data" / "2.png").write_text("two")
+    assert assets.register_dataset(world.workspace, spec).id == PATH.asset("data", "digits", "2")
+
+
+def test_a_curated_environment_is_named_by_its_label_where_it_cannot_be_looked_up(world: World) -> None:
+    known = PATH.asset("environments", "AzureML-known", "33")
+    world.service.answers |= {
+        "GET environments/AzureML-known/versions": {"value": [{"id": known}]},
+        "GET environments/AzureML-new/versions": {"value": []},
+    }
+
+    assert environment_id(world.workspace, "azureml:AzureML-known@latest") == known
+    label = f"{PATH}/environments/AzureML-new/labels/"
+    assert environment_id(world.workspace, "azureml:AzureML-new@latest") == f"{label}latest"
+    assert environment_id(world.workspace, "azureml:AzureML-new@stable") == f"{label}stable"
 
 
 def test_a_model_with_a_version_asks_for_none(world: World, folder: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from azure.core.exceptions import (
@@ -19,7 +20,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential, container_sas
-from azure_batch_endpoints._storage.failures import translated
+from azure_batch_endpoints._storage.failures import NOT_AN_ACCOUNT, translated
 from azure_batch_endpoints.errors import (
     BatchEndpointsError,
     ConflictError,
@@ -28,6 +29,7 @@ from azure_batch_endpoints.errors import (
     NotFoundError,
     PermissionDeniedError,
     ServerError,
+    ServiceError,
     TransportError,
 )
 
@@ -159,11 +161,45 @@ def test_a_store_that_is_gone_is_a_transport_error_without_the_signature(unused_
     url = f"http://127.0.0.1:{unused_port}/acct/data"
     with (
         Container(url, ContainerCredential(sas="sv=2021-12-02&sig=SECRET")) as container,
-        pytest.raises(TransportError, match="local service seems to have ended") as caught,
+        pytest.raises(TransportError, match="is a storage service running there") as caught,
     ):
         container.find("a")
 
     assert "SECRET" not in str(caught.value) and caught.value.__cause__ is None
+
+
+def test_the_local_service_has_ended_only_when_its_own_store_is_gone() -> None:
+    gone, host = ServiceRequestError("refused"), "127.0.0.1:9"
+    with pytest.raises(TransportError, match=r"could not be reached\. The local service seems to have ended"):  # noqa: SIM117
+        with translated(host, "read", secret_url=False, of_service=True):
+            raise gone
+    with pytest.raises(TransportError) as caught, translated(host, "read", secret_url=False):
+        raise gone
+    assert "local service" not in str(caught.value)
+
+
+def answered(status: int, content_type: str) -> HttpResponseError:
+    error = HttpResponseError("<!DOCTYPE HTML>\n<html>no</html>" if "html" in content_type else "No.")
+    error.status_code = status
+    error.response = SimpleNamespace(
+        headers={"Content-Type": content_type, **({} if "html" in content_type else {"x-ms-version": "1"})}
+    )
+    return error
+
+
+def test_a_web_servers_page_is_not_passed_on_as_an_error_of_storage() -> None:
+    for status in (403, 404):
+        with pytest.raises(ServiceError) as caught, translated("web:80", "list", secret_url=False):
+            raise answered(status, "text/html;charset=utf-8")
+        said = f"Could not list: 'web:80' answered {status} as a web server, not as a storage account."
+        assert (str(caught.value), caught.value.code) == (said, NOT_AN_ACCOUNT)
+
+
+def test_a_refused_signature_gets_no_advice_about_roles() -> None:
+    for secret_url, advice in ((True, "Check until when the signature (SAS) holds"), (False, "Ask for the role")):
+        with pytest.raises(PermissionDeniedError) as caught, translated("acct", "list", secret_url=secret_url):
+            raise answered(403, "application/xml")
+        assert advice in str(caught.value) and str(caught.value).count("role") == (0 if secret_url else 1)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from azure_batch_endpoints.checks import check, check_script, require_script
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, ScoringScriptError
+from azure_batch_endpoints.local import trial
 from azure_batch_endpoints.specs import DeploymentSpec
 
 GOOD = "def init():\n    pass\n\ndef run(mini_batch):\n    return [str(one) for one in mini_batch]\n"
@@ -137,3 +138,40 @@ def test_a_model_without_a_script_must_be_an_mlflow_folder(tmp_path: Path) -> No
 def test_what_the_workspace_has_is_not_looked_at_here() -> None:
     assert check(DeploymentSpec(name="blue", model="azureml:m:1")) == []
     assert check(DeploymentSpec(name="blue", model="azureml:m:1", code="azureml:c:1", scoring_script="s.py")) == []
+
+
+@pytest.mark.parametrize("script", ["../score.py", "/tmp/score.py", "sub\\score.py", "C:/score.py", "sub/../../x.py"])
+def test_a_script_outside_the_code_folder_is_refused(tmp_path: Path, script: str) -> None:
+    (tmp_path / "score.py").write_text(GOOD, encoding="utf-8")
+    for more in ({}, {"code": "azureml:code:1", "model": "azureml:m:1"}):
+        spec = deployment(tmp_path, **{"scoring_script": script, **more})
+        with pytest.raises(InvalidInputError, match=r"It must be a path inside the code folder.*nothing was uploaded"):
+            require_script(spec)
+
+
+def test_a_script_that_is_a_link_out_of_the_code_folder_is_refused(tmp_path: Path) -> None:
+    spec = deployment(tmp_path)
+    (tmp_path / "elsewhere.py").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "code" / "score.py").unlink()
+    (tmp_path / "code" / "score.py").symlink_to(tmp_path / "elsewhere.py")
+
+    with pytest.raises(InvalidInputError, match="leads out of"):
+        require_script(spec)
+
+
+def test_a_link_within_the_code_folder_is_followed(tmp_path: Path) -> None:
+    spec = deployment(tmp_path)
+    (tmp_path / "code" / "score.py").rename(tmp_path / "code" / "real.py")
+    (tmp_path / "code" / "score.py").symlink_to("real.py")
+
+    require_script(spec)
+
+
+def test_the_dry_runs_worker_takes_no_script_from_elsewhere(tmp_path: Path) -> None:
+    spec = deployment(tmp_path)
+    (tmp_path / "elsewhere.py").write_text(GOOD, encoding="utf-8")
+    found = trial.score(
+        trial.Trial(tmp_path / "code", "../elsewhere.py", tmp_path / "model.bin", (), spec.settings, tmp_path)
+    )
+
+    assert "leads out of the code folder and was not run" in (found.script_error or "")

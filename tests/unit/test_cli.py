@@ -63,7 +63,7 @@ def test_there_is_every_noun_with_its_verbs() -> None:
     for noun, verb in all_commands(app):
         verbs.setdefault(noun, set()).add(verb)
 
-    asset = {"create", "show", "list"}
+    asset = {"create", "show", "list", "archive", "restore"}
     endpoint = {"create", "show", "list", "update", "delete", "invoke", "list-jobs", "set-default"}
     deployment = {"create", "show", "list", "update", "delete", "list-jobs"}
     assert verbs == {
@@ -71,7 +71,10 @@ def test_there_is_every_noun_with_its_verbs() -> None:
         "batch-endpoint": endpoint,
         "deployment": deployment,
         "batch-deployment": deployment,
-        "job": {"show", "list", "stream", "logs", "wait", "cancel", "items", "retry-failed", "download"},
+        "job": {
+            *("show", "list", "stream", "logs", "wait", "cancel", "items", "retry-failed", "download"),
+            *("archive", "restore"),
+        },
         "model": asset,
         "environment": asset,
         "dataset": asset,
@@ -262,8 +265,18 @@ def test_a_script_may_delete_on_this_machine_without_being_asked() -> None:
     assert "it got here" in answer.stderr
 
 
-def failed_job() -> Job:
-    return cast("Job", SimpleNamespace(name="j1"))
+def failed_job(failed: int | None = 1) -> Job:
+    progress = None if failed is None else JobProgress(items_failed=failed)
+    return cast("Job", SimpleNamespace(name="j1", progress=progress))
+
+
+@pytest.mark.parametrize("failed", [None, 0])
+def test_a_job_in_which_no_file_failed_is_not_said_to_be_retried(failed: int | None) -> None:
+    answer = run("endpoint", "list", connect=refusing(errors.JobFailedError("no input", failed_job(failed))))
+
+    assert "abe job logs j1" in answer.stderr
+    assert "invoke again" in answer.stderr
+    assert "retry-failed" not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -271,7 +284,7 @@ def failed_job() -> Job:
     [
         (errors.InvalidInputError("what, which, remedy"), 1, ""),
         (errors.JobFailedError("what, which, remedy", failed_job()), 2, "abe job retry-failed j1"),
-        (errors.JobCanceledError("what, which, remedy", failed_job()), 2, "abe job logs j1"),
+        (errors.JobCanceledError("what, which, remedy", failed_job(None)), 2, "abe job logs j1"),
         (errors.WaitTimeoutError("what, which, remedy", Job.__new__(Job)), 3, "abe job wait"),
         (errors.WaitTimeoutError("what, which, remedy", object()), 3, ""),
         (PermissionError("what, which, remedy"), 1, ""),
@@ -287,6 +300,71 @@ def test_an_error_prints_its_text_and_has_its_exit_code(
     assert answer.exit_code == code
     assert answer.stderr.startswith("Error: what, which, remedy\n")
     assert hint in answer.stderr
+
+
+SAID = {
+    "Could not read job 'j1': refused the connection. The local service seems to have ended. "
+    "Start it again with BatchClient.local().": ["a job that had not ended goes on: abe local start --detach"],
+    "Job 'j1' failed: run() raised KeyError 'age'. Logs: job.logs().": ["raised KeyError 'age'. Logs: abe job logs j1"],
+    "The output of job 'j1' (Failed) is empty: 'u' holds no file. See job.error and job.logs().": [
+        "See: abe job show j1; abe job logs j1"
+    ],
+    "Endpoint 'e1' has no default deployment, and invoke() named none. "
+    'Pass deployment="blue" or call endpoint.set_default("blue").': [
+        "and none was named. Pass --deployment-name blue, or: abe endpoint set-default e1 blue."
+    ],
+    "Endpoint 'e1' has no default deployment, and invoke() named none. "
+    "Pass deployment=<name> or call endpoint.set_default(<name>). There are: a, b.": [
+        "Pass --deployment-name <name>, or: abe endpoint set-default e1 <name>. There are: a, b."
+    ],
+    "It has no deployment at all: create one with endpoint.deployments.create(spec, set_default=True).": [
+        "create one: abe deployment create --endpoint-name <endpoint>"
+    ],
+    "Set what is missing, pass subscription_id, resource_group and workspace to BatchClient, "
+    "or use BatchClient.local().": ["pass --subscription, --resource-group and --workspace-name, or leave out --cloud"],
+    "Use another root: BatchClient.local(root).": ["Use another root: --root <folder>."],
+    "Join it with BatchClient.local('/r').": ["Join it with --root '/r'."],
+    "BatchClient.local(environments='build') makes it as written.": ["abe local start --environments build makes it"],
+    "EndpointSpec needs 'name'.": ["The endpoint needs a name. Give it as an argument, with --name"],
+    "DeploymentSpec needs 'model'.": [
+        "The deployment needs 'model'. Say it in the YAML (--file), or with --set model="
+    ],
+    'jobs.list(deployment="d") needs endpoint= too: x': ["--deployment-name d needs --endpoint-name too: x"],
+    'Write dataset("d", version="1") or local_path("d:1").': ["Write azureml:d:1 or --input-local-path d:1."],
+    'Write folder("https://a/b/").': ["Write folder:https://a/b/."],
+    'It goes on; return to it with client.jobs.get("j1").': ["return to it with abe job show j1."],
+    'leave storage="azurite" out': ["leave --storage azurite out"],
+}
+
+
+@pytest.mark.parametrize("text", SAID, ids=lambda text: text[:40])
+def test_an_error_advises_in_commands_not_in_python(text: str) -> None:
+    answer = run("endpoint", "list", connect=refusing(errors.InvalidInputError(text)))
+
+    for words in SAID[text]:
+        assert words in answer.stderr
+    assert "()" not in answer.stderr.replace("run()", "")
+
+
+def test_an_error_without_advice_in_python_is_printed_as_it_is() -> None:
+    text = "Compute '{job}' not found. There are: 'a'."
+
+    assert run("endpoint", "list", connect=refusing(errors.InvalidInputError(text))).stderr == f"Error: {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ml", "batch-endpoint", "list"], "Leave it out: 'az ml batch-endpoint list' is 'abe batch-endpoint list'."),
+        (["online-endpoint", "list"], "Online endpoints are not there"),
+        (["account", "get-access-token"], "abe local token"),
+    ],
+)
+def test_a_word_of_az_that_is_not_there_is_told_what_to_do(words: list[str], said: str) -> None:
+    answer = run(*words)
+
+    assert answer.exit_code == 1
+    assert said in answer.stderr
 
 
 def test_ctrl_c_before_anything_was_sent_exits_130_and_says_so() -> None:

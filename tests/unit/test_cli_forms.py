@@ -124,7 +124,7 @@ def test_nothing_is_printed_with_output_none() -> None:
     [
         (["job", "sohw", "j"], "abe job has no 'sohw'. Did you mean 'show'?"),
         (["bach-endpoint", "list"], "abe has no 'bach-endpoint'. Did you mean 'batch-endpoint'?"),
-        (["online-deployment", "list"], "Did you mean 'deployment'?"),
+        (["online-deployment", "list"], "Online endpoints are not there"),
         (["job", "show", "j", "--querry", "x"], "--query"),
         (["job", "show", "j", "--query", "a["], "'a[' is not JMESPath"),
         (["job", "show", "j", "-o", "xml"], "'json'"),
@@ -267,6 +267,28 @@ INVOKED: list[tuple[list[str], list[object], Mapping[str, object]]] = [
         ["https://a/b/"],
         {"output": "azureml://datastores/ds/paths/p/q/"},
     ),
+    (["--set", "inputs.x.type=uri_file", "inputs.x.path=https://a/b"], [], {"inputs": {"x": "https://a/b"}}),
+    (["--set", "inputs.x.type=uri_folder", "inputs.x.path=azureml:d:1"], [], {"inputs": {"x": "azureml:d:1"}}),
+    (
+        ["--set", "inputs.x.path=https://a/b/", "inputs.n.type=integer", "inputs.n.default=3"],
+        [],
+        {"inputs": {"x": "https://a/b/", "n": "3"}},
+    ),
+    (
+        ["--input", "https://a/b/", "--set", "outputs.score.type=uri_file", "outputs.score.path=U"],
+        ["https://a/b/"],
+        {"output": "U"},
+    ),
+    (
+        ["--input", "https://a/b/", "--outputs", "score.path=azureml://datastores/d/paths/p/n.csv"],
+        ["https://a/b/"],
+        {"output": "azureml://datastores/d/paths/p/", "output_file_name": "n.csv"},
+    ),
+    (
+        ["--inputs", "x.path=//subscriptions/s/resourceGroups/g/providers/p/workspaces/w/data/d/versions/1"],
+        [],
+        {"inputs": {"x": "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w/data/d/versions/1"}},
+    ),
     (["--input", "https://a/b/", "--set", "compute.instance_count=3"], ["https://a/b/"], {"instance_count": 3}),
     (["--input", "https://a/b/", "--set", "settings.mini_batch_size=3"], ["https://a/b/"], {"mini_batch_size": 3}),
     (["--input", "https://a/b/", "--set", "job_name=n"], ["https://a/b/"], {"job_name": "n"}),
@@ -295,6 +317,16 @@ def test_invoke_reads_every_form_of_az(options: list[str], inputs: list[object],
     [
         ["--inputs", "x=https://a/b"],
         ["--inputs", "x.type=uri_file"],
+        ["--set", "inputs.x.type=uri_file"],
+        ["--set", "inputs.x=https://a/b"],
+        ["--set", "inputs.x.pth=https://a/b"],
+        ["--set", "inputs.n.type=integer"],
+        ["--set", "inputs.x.path=https://a/b", "--input", "https://a/b"],
+        ["--input", "https://a/b", "--set", "outputs.score.type=uri_file"],
+        ["--input", str(Path(__file__).parent), "--input-type", "uri_file"],
+        ["--input", __file__, "--input-type", "uri_folder"],
+        ["--input-local-path", __file__, "--input-type", "uri_folder"],
+        ["--inputs", f"x.path={__file__}", "x.type=uri_folder"],
         ["--input", "https://a/b", "--output-path", "U", "--outputs", "score.path=U"],
         ["--input", "https://a/b", "--set", "output_dataset.name=U"],
         ["--input", "https://a/b", "--set", "job_nam=U"],
@@ -308,6 +340,56 @@ def test_invoke_refuses_what_it_cannot_read_before_anything_is_sent(options: lis
 
     assert answer.exit_code == 1
     assert "Error:" in answer.stderr
+
+
+def invoked_with(file: Path, *options: str) -> tuple[Result, dict[str, Any]]:
+    """Invoke with a file of inputs; return the arguments that the SDK was called with."""
+    asked: dict[str, Any] = {}
+
+    def invoke(*_given: object, **more: Any) -> object:
+        asked.update(more)
+        raise errors.InvalidInputError("enough")
+
+    endpoint = SimpleNamespace(invoke=invoke)
+    answer = run("batch-endpoint", "invoke", "-n", "e", "--file", str(file), *options, endpoint=endpoint)
+    return answer, asked
+
+
+def test_invoke_reads_inputs_and_outputs_of_a_file_and_set_wins_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "inputs.yml"
+    file.write_text(
+        "inputs:\n  heart:\n    type: uri_folder\n    path: data\n  mode:\n    type: string\n    default: append\n"
+        "outputs:\n  score:\n    type: uri_file\n    path: azureml://datastores/a/paths/b\n"
+    )
+
+    _, plain = invoked_with(file)
+    _, changed = invoked_with(file, "--set", "inputs.heart.path=azureml:d:1", "outputs.score.path=U")
+
+    assert {name: str(one) for name, one in plain["inputs"].items()} == {
+        "heart": str(tmp_path / "data"),
+        "mode": "append",
+    }
+    assert plain["output"] == "azureml://datastores/a/paths/b"
+    assert (str(changed["inputs"]["heart"]), changed["output"]) == ("azureml:d:1", "U")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("input:\n  x: {path: a}\n", "it takes inputs and outputs"),
+        ("inputs:\n  x: a\n", "under each name path and type"),
+        ("inputs:\n  x: {pth: a}\n", "Did you mean 'path'?"),
+        ("outputs:\n  score: {path: a}\n", "Give one of --input"),
+    ],
+)
+def test_a_file_of_inputs_that_cannot_be_read_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "inputs.yml"
+    file.write_text(text)
+
+    answer, asked = invoked_with(file)
+
+    assert (answer.exit_code, asked) == (1, {})
+    assert said in answer.stderr
 
 
 class Terminal(io.StringIO):

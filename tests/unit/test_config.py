@@ -198,3 +198,21 @@ def test_what_is_no_json_is_said_with_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInputError, match=r"is not a workspace's config\.json: Expecting"):
         _config.find(file)
+
+
+@pytest.mark.parametrize(
+    ("current", "said"),
+    [
+        ("AzureChinaCloud", "its current cloud is 'AzureChinaCloud': az cloud set --name AzureCloud"),
+        ("MyStack", "'MyStack', which is not known here (AzureCloud, AzureChinaCloud, AzureUSGovernment are)"),
+    ],
+)
+def test_a_subscription_of_another_cloud_is_named_with_both_clouds(az: Path, current: str, said: str) -> None:
+    written(az / "config", f"[defaults]\ngroup=g\nworkspace=w\n[cloud]\nname={current}\n")
+    mine = {"id": "s", "isDefault": True, "environmentName": "AzureCloud"}
+    written(az / "azureProfile.json", {"subscriptions": [mine]})
+
+    with pytest.raises(InvalidInputError) as caught:
+        _config.find(None)
+
+    assert "current subscription is of the cloud 'AzureCloud'" in str(caught.value) and said in str(caught.value)

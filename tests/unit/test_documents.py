@@ -156,3 +156,13 @@ def test_a_text_of_the_service_is_read_or_said_to_be_none() -> None:
     assert _documents.parse("name: x") == {"name": "x"}
     with pytest.raises(SpecError, match="not valid YAML"):
         _documents.parse("a: [")
+
+
+def test_a_missing_file_is_compared_by_more_than_its_ending(tmp_path: Path) -> None:
+    for name in ("v.yml", "deployment.yml"):
+        (tmp_path / name).write_text("name: x")
+
+    with pytest.raises(LocalPathError, match="Check the path"):
+        _documents.read(tmp_path / "zzz.yml")
+    with pytest.raises(LocalPathError, match=r"Did you mean '.*deployment\.yml'"):
+        _documents.read(tmp_path / "deploymnt.yaml")

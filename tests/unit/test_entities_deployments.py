@@ -230,6 +230,7 @@ def test_no_property_sends_a_request_and_repr_shows_name_state_and_age() -> None
     made = deployments._made(deployment_body())
 
     assert made.spec.settings.mini_batch_size == 5
+    assert made.settings == made.spec.settings and made.description == made.spec.description
     assert made.endpoint_name == "heart" and made.tags == {"k": "v"}
     assert repr(made) == "BatchDeployment('blue', Succeeded, 0 s ago)"
     assert "mini-batch size" in made._repr_html_()

@@ -259,6 +259,15 @@ def test_invoke_passes_every_override_on() -> None:
     assert sent["inputData"]["rate"] == {"jobInputType": "Literal", "value": "0.5"}
 
 
+def test_invoke_without_a_default_leaves_the_choice_among_several_deployments() -> None:
+    made, _ = endpoint(
+        {"GET deployments": reply(body={"value": [deployment_body("blue"), deployment_body("green")]})}, default=None
+    )
+
+    with pytest.raises(InvalidInputError, match=r"Pass deployment=<name> .* There are: blue, green\."):
+        made.invoke(folder("https://a.net/b"))
+
+
 def test_invoke_without_any_default_names_the_deployments_there_are() -> None:
     routes = {"GET deployments": reply(body={"value": [deployment_body("blue")]})}
     made, desk = endpoint(routes, default=None)

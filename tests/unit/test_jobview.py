@@ -49,6 +49,10 @@ def test_what_the_local_service_adds_is_read() -> None:
             {"score": {"jobOutputType": "UriFile", "uri": "azureml://datastores/s/paths/o/p.csv"}},
             "azureml://datastores/s/paths/o/",
         ),
+        (
+            {"rows": {"jobOutputType": "UriFile", "uri": "azureml://datastores/s/paths/o/p.csv"}},
+            "azureml://datastores/s/paths/o/",
+        ),
         ({"score": {"uri": None}}, None),
         ({"other": {}}, None),
         ({"score": "x"}, None),

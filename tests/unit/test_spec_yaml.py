@@ -356,3 +356,28 @@ def test_no_repr_shows_what_opens_anything() -> None:
     with pytest.raises(SpecError) as caught:
         DatasetSpec(name="https://a.net/b?sig=hush", path="x")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("$schema: https://x/batchEndpoint.schema.json\nname: heart\n", DeploymentSpec, "$schema says 'batchEndpoint'"),
+        (
+            "name: cpu\nsize: s\ntier: dedicated\n",
+            DeploymentSpec,
+            "another kind, 'compute', not 'deployment': its keys",
+        ),
+        ("$schema: https://x/amlCompute.schema.json\nname: cpu\nsize: s\n", EndpointSpec, "'compute', not 'endpoint'"),
+    ],
+)
+def test_the_file_of_another_kind_is_said_to_be_one(text: str, kind: type[Spec], said: str, tmp_path: Path) -> None:
+    assert said in str(refused(tmp_path, text, kind))
+
+
+def test_a_wrong_schema_alone_refuses_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "e.yml"
+    file.write_text("$schema: https://x/modelBatchDeployment.schema.json\nname: heart\n")
+
+    assert EndpointSpec.from_yaml(file).name == "heart"
+    wrong = "$schema: https://x/batchEndpoint.schema.json\nname: heart\nauthmode: key\n"
+    assert "authmode" in str(refused(tmp_path, wrong, EndpointSpec))

@@ -290,6 +290,15 @@ def test_a_name_that_the_service_forbids_is_refused_with_the_rule(tmp_path: Path
     assert error.line == 1
 
 
+@pytest.mark.parametrize("name", ["", "-a", "_a", "a.b", "ä", "x" * 256])
+def test_a_deployment_has_a_rule_for_its_name_of_its_own(tmp_path: Path, name: str) -> None:
+    error = refused(tmp_path, f'name: "{name}"\nmodel: m\n')
+
+    assert "a name has 1 to 255 letters, digits, '-' and '_', and starts with a letter or digit" in str(error)
+    for good in ("a", "1", "my_blue-", "x" * 255):
+        assert DeploymentSpec(name=good, model="azureml:m:1").name == good
+
+
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     assert str(refused(tmp_path, "name: blue\n")) == "deployment.yml: DeploymentSpec needs 'model'."
     assert refused(tmp_path, "model: m\n").field == "name"

@@ -14,11 +14,16 @@ from azure_batch_endpoints.errors import SpecError
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing
 from azure_batch_endpoints.local.handlers import shapes
-from azure_batch_endpoints.local.handlers.belonging import check_here
+from azure_batch_endpoints.local.handlers.belonging import check_here, check_path
 from azure_batch_endpoints.local.handlers.references import datastore_name, long_uri
 
 _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+_MODEL_FORMATS = dict(zip(_MODEL_TYPES, ("Custom", "MLFlow", "Triton"), strict=True))
 _DATA_TYPES = ("uri_folder", "uri_file", "mltable")
+_FIRST = "2021-10-01"
+"""The api-version whose bodies have other names."""
+_CODE_HAS_STATE = "2023-04-01"
+"""The first api-version that tells the ``provisioningState`` of code."""
 _JOB_OUTPUT = re.compile(
     r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths(?:/(?P<path>.*))?)?", re.IGNORECASE
 )
@@ -54,10 +59,16 @@ def environment(_context: ServiceContext, asked: models.AssetProperties) -> dict
     """
     docker = _more(asked, "docker").get("docker")
     docker = {str(name).lower(): value for name, value in docker.items()} if isinstance(docker, Mapping) else {}
+    build = _build(asked)
+    if not (asked.image or asked.conda_file or build or docker):
+        raise bad_request(
+            "The environment has no content. Send 'image' (a container image), 'condaFile' (the text of a conda file) "
+            "or both, or 'build' (the folder of a Dockerfile)."
+        )
     return {
         **common(asked),
         **_more(asked, "inferenceConfig", "autoRebuild", "stage"),
-        **_build(asked),
+        **build,
         **({"docker": docker} if docker.get("dockerfile") else {}),
         "environmentType": "UserCreated",
         "image": asked.image or docker.get("dockerimageuri"),
@@ -117,6 +128,26 @@ def data(context: ServiceContext, asked: models.AssetProperties) -> dict[str, An
     return {**common(asked), **_more(asked, "referencedUris", "autoDeleteSetting"), "dataType": kind, "dataUri": long}
 
 
+def as_asked(word: str, kept: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """Return the properties of a version as an api-version shows them.
+
+    Args:
+        word: of the kind, in paths.
+        kept: the properties.
+        version: api-version asked with.
+    """
+    found = dict(kept)
+    if word == "codes" and version < _CODE_HAS_STATE:
+        del found["provisioningState"]
+    if word == "models" and version == _FIRST:
+        found["modelFormat"] = _MODEL_FORMATS[found.pop("modelType")]
+    if word == "datasets":
+        path = {"file" if found["dataType"] == "uri_file" else "folder": found["dataUri"]}
+        unsaid = ("dataType", "dataUri") if version == _FIRST else ()
+        found = {**{name: value for name, value in found.items() if name not in unsaid}, "paths": [path]}
+    return found
+
+
 def data_type(asked: models.AssetProperties) -> str:
     """Return the type of data that a container is for."""
     return _word(_DATA_TYPES, "dataType", asked.data_type or "uri_folder")
@@ -152,6 +183,7 @@ def _storage_uri(context: ServiceContext, uri: str | None, name: str) -> str:
     if not uri:
         raise bad_request(f"'{name}' of the request must not be empty. Say where in storage it is.")
     check_here(context, uri)
+    check_path(f"'{name}':", uri)
     if found := _JOB_OUTPUT.fullmatch(uri):
         return _output_of_job(context, found["job"], found["output"]) + (found["path"] or "")
     place = storage_place(uri)

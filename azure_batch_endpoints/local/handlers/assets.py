@@ -19,7 +19,8 @@ from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty
 from azure_batch_endpoints.local.faults import Detail, ServiceFault
 from azure_batch_endpoints.local.handlers import asset_bodies, asset_lists, shapes
-from azure_batch_endpoints.local.handlers.references import WITH_ARTICLE, WORDS, version_of
+from azure_batch_endpoints.local.handlers.paging import listed
+from azure_batch_endpoints.local.handlers.references import WITH_ARTICLE, WORDS, is_curated, latest, version_of
 from azure_batch_endpoints.local.resources import Change, Key, Resource
 
 
@@ -72,7 +73,7 @@ def put(call: Call, kind: Kind) -> Reply:
 
     mark = kept["properties"].get("hash_sha256") if kind is CODES else None
     resource, new = call.context.state.resources.put(place, checked, Change(mark=mark))
-    body = version_body(call.context, kind, resource)
+    body = version_body(call, kind, resource)
     headers = {"Location": shapes.own_url(call, body["id"])} if new else {}
     return Reply(body, 201 if new else kind.again, headers)
 
@@ -106,7 +107,7 @@ def _plain(context: ServiceContext, name: str, value: object) -> object:
 def get(call: Call, kind: Kind) -> Reply:
     """Answer with one version."""
     named = AssetName(kind.kept, call.names["name"], call.names["version"])
-    return Reply(version_body(call.context, kind, version_of(call.context, named)))
+    return Reply(version_body(call, kind, version_of(call.context, named)))
 
 
 def delete(call: Call, kind: Kind) -> Reply:
@@ -116,25 +117,47 @@ def delete(call: Call, kind: Kind) -> Reply:
 
 
 def list_versions(call: Call, kind: Kind) -> Reply:
-    """Answer with the versions of an asset; an unknown one has none."""
-    return asset_lists.versions(call, kind.kept, call.names["name"], lambda one: version_body(call.context, kind, one))
+    """Answer with the versions of an asset; an unknown one has none.
+
+    A curated environment is known by its name alone: clients that resolve ``@latest`` find that, and nothing else.
+    """
+    name = call.names["name"]
+    if kind is ENVIRONMENTS and is_curated(f"azureml:{name}") and latest(call.context, kind.kept, name) is None:
+        return listed(call, [_curated(call.context, name)], None)
+    return asset_lists.versions(call, kind.kept, call.names["name"], lambda one: version_body(call, kind, one))
 
 
-def version_body(context: ServiceContext, kind: Kind, resource: Resource) -> dict[str, Any]:
-    """Return the body of one version."""
-    properties = dict(resource.body)
+def _curated(context: ServiceContext, name: str) -> dict[str, Any]:
+    said = "The cloud's own environment. It is known by its name here; what is in it only the cloud knows."
+    common = {"tags": {}, "properties": {}, "isAnonymous": False, "isArchived": False}
+    return {
+        "id": context.workspace.asset("environments", name, "latest"),
+        "name": "latest",
+        "type": f"{shapes.TYPE}/environments/versions",
+        "properties": {"description": said, **common, "environmentType": "Curated", "osType": "Linux"},
+        "systemData": {},
+    }
+
+
+def version_body(call: Call, kind: Kind, resource: Resource) -> dict[str, Any]:
+    """Return the body of one version, in the words of the api-version that is asked with."""
+    context, properties = call.context, dict(resource.body)
     if kind.uri is not None:
         properties[kind.uri] = context.current(properties[kind.uri])
-    if kind is DATASETS:
-        word = "file" if properties["dataType"] == "uri_file" else "folder"
-        properties["paths"] = [{word: properties["dataUri"]}]
     return {
         "id": context.workspace.asset(kind.word, resource.key.parent, resource.key.name),
         "name": resource.key.name,
         "type": f"{shapes.TYPE}/{kind.word}/versions",
-        "properties": properties,
-        "systemData": shapes.asset_system_data(resource),
+        "properties": asset_bodies.as_asked(kind.word, properties, call.api_version),
+        "systemData": _system_data(kind, resource),
     }
+
+
+def _system_data(kind: Kind, resource: Resource) -> dict[str, Any]:
+    """Return ``systemData``; that of data was recorded without who changed it."""
+    found = shapes.asset_system_data(resource)
+    unsaid = ("lastModifiedBy", "lastModifiedByType") if kind.kept == "data" else ()
+    return {name: value for name, value in found.items() if name not in unsaid}
 
 
 def _entries(kind: Kind) -> tuple[Entry, ...]:

@@ -75,8 +75,10 @@ def _body(context: ServiceContext, kind: Kind, name: str) -> dict[str, Any]:
         "latestVersion": newest.key.name if newest else None,
         "nextVersion": str(max(numbers, default=0) + 1),
     }
-    if kind.kept == "data" and newest:
-        properties["dataType"] = newest.body["dataType"]
+    if kind.kept == "data":
+        # As recorded: what nobody said is null here, where other kinds have empty maps.
+        properties |= {name: properties[name] or None for name in ("description", "tags", "properties")}
+        properties |= {"dataType": newest.body["dataType"]} if newest else {}
     return {
         "id": f"{context.workspace.assets(kind.word)}/{name}",
         "name": name,

@@ -127,7 +127,7 @@ def _built_in(context: ServiceContext, name: str) -> dict[str, Any]:
             # A store on this machine: its host and port; the account is the first part of the path.
             "endpoint": host,
             "protocol": address.scheme,
-            "serviceDataAccessAuthIdentity": "None",
+            "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
         },
         "systemData": {
             **{"createdAt": made, "createdBy": shapes.SERVICE, "createdByType": "Application"},

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from azure_batch_endpoints import checks
 from azure_batch_endpoints._wire import convert, models
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty, read
-from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing, not_found
+from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing, job_refused, not_found
 from azure_batch_endpoints.local.handlers import endpoints, shapes
 from azure_batch_endpoints.local.handlers.endpoints import merged
 from azure_batch_endpoints.local.handlers.paging import page
@@ -51,7 +52,7 @@ def put(call: Call) -> Reply:
     """Make or replace a deployment."""
     endpoint, name = call.names["endpoint"], call.names["deployment"]
     owner = endpoints.find(call.context, endpoint)
-    shapes.check_dns_name("a deployment", name)
+    shapes.check_deployment_name(name)
     kept = _kept(call.context, name, owner, call.read(models.DeploymentBody))
     operation = shapes.operation_id(call.context, "bdbes")
     resource, new = _store(call, key(endpoint, name), kept, Change(owner.key, operation))
@@ -112,6 +113,9 @@ def _check_code(context: ServiceContext, inner: models.DeploymentProperties, mod
         raise _must_not_be_empty("CodeConfiguration.ScoringScript", "Scoring Script")
     if not code.code_id:
         raise _must_not_be_empty("CodeConfiguration.CodeId", "Code Id")
+    if checks.leads_outside(code.scoring_script):
+        said = f"'Scoring Script' leads out of the code folder. {checks.INSIDE}"
+        raise job_refused("CodeConfiguration.ScoringScript", said, code.scoring_script, kind="Deployment")
 
 
 def _must_not_be_empty(name: str, label: str) -> ServiceFault:

@@ -34,8 +34,8 @@ def find(context: ServiceContext, name: str) -> Resource:
     found = context.state.resources.get(key(name))
     if found is None:
         there = existing(context.state.resources.names("endpoints"))
-        where = f"in workspace '{context.workspace.name}'"
-        raise not_found("NoSuchEndpoint", f"There is no endpoint with name: {name} {where}. {there}")
+        said = f"There is no endpoint with name: {name} in {context.workspace.name}. {there}"
+        raise not_found("NoSuchEndpoint", said)
     return found
 
 
@@ -44,6 +44,8 @@ def put(call: Call) -> Reply:
     name = call.names["endpoint"]
     shapes.check_dns_name("an endpoint", name)
     asked = call.read(models.EndpointBody)
+    if "properties" not in asked.model_fields_set:
+        raise bad_request("'properties' of the request must not be empty. Send {\"properties\": {}} at least.")
     operation = shapes.operation_id(call.context, "bebes")
     resource, new = call.context.state.resources.put(
         key(name), lambda earlier: _kept(call, name, asked, earlier), Change(operation=operation)

@@ -6,14 +6,14 @@ import re
 from typing import Any
 
 from azure_batch_endpoints._wire import models
-from azure_batch_endpoints._wire.uris import asset_name, storage_place
+from azure_batch_endpoints._wire.uris import asset_name
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
 from azure_batch_endpoints.local.handlers import run_bodies
 from azure_batch_endpoints.local.handlers.logs import log_files
 from azure_batch_endpoints.local.handlers.references import long_uri, version_of
-from azure_batch_endpoints.local.job import LOCATION, JobRow
+from azure_batch_endpoints.local.job import EXECUTION_LOG, LOCATION, JobRow
 
 _OUTPUT = re.compile(r"azureml_(?P<run>.+)_output_data_score")
 _EXPERIMENTS = ("experiments", "experimentids")
@@ -51,10 +51,10 @@ def details(call: Call) -> Reply:
     """Answer with a run's status and the addresses of its log files."""
     run = call.names["run"]
     row = find(call.context, run)
-    body = run_bodies.run(call.context, row, run)
-    return Reply(
-        {**body, "createdTimeUtc": row.created_at, "warnings": [], "logFiles": log_files(call.context, row.name)}
-    )
+    files = log_files(call.context, row.name)
+    if run == row.child:
+        files.pop(EXECUTION_LOG, None)
+    return Reply({**run_bodies.details(call.context, row, run), "logFiles": files})
 
 
 def service_instances(call: Call) -> Reply:
@@ -77,27 +77,11 @@ def run_data(call: Call) -> Reply:
     return Reply(
         {
             "runMetadata": metadata,
-            "runDefinition": _definition(row),
+            "runDefinition": run_bodies.definition(row),
             "jobSpecification": None,
             "systemSettings": None,
         }
     )
-
-
-def _definition(row: JobRow) -> dict[str, Any]:
-    place = storage_place(row.request.output_uri)
-    reference = {
-        "dataStoreName": place.datastore if place else None,
-        "mode": "Mount",
-        "pathOnDataStore": place.path.rstrip("/") if place else None,
-        "overwrite": False,
-    }
-    return {
-        "script": "driver/amlbi_main.py",
-        "target": row.request.compute,
-        "nodeCount": row.request.settings.instance_count,
-        "dataReferences": {"score": reference},
-    }
 
 
 def _output_id(context: ServiceContext, row: JobRow) -> str:

@@ -38,7 +38,7 @@ def batch_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
         "properties": {
             "provisioningState": "Succeeded",
             "inputData": {one.name: _input(row, one) for one in request.inputs},
-            "outputData": {"score": _output(row)},
+            "outputData": {_output_name(row): _output(row)},
             "compute": _compute(context, row),
             "output": _output_dataset(row),
             "retrySettings": convert.retry_body(settings.retry_settings),
@@ -55,8 +55,12 @@ def batch_job(context: ServiceContext, row: JobRow) -> dict[str, Any]:
             "tags": dict(row.tags),
             "properties": properties(context, row),
             "name": row.display_name,
+            **({} if row.description is None else {"description": row.description}),
         },
-        "systemData": {**_system_data(row), "lastModifiedAt": _modified(row), "lastModifiedBy": shapes.USER},
+        "systemData": {
+            **{"createdAt": shapes.moment(row.created_at), "createdBy": shapes.USER},
+            **{"lastModifiedAt": _modified(row), "lastModifiedBy": shapes.USER},
+        },
     }
 
 
@@ -107,6 +111,12 @@ def _input(row: JobRow, one: JobInputSource) -> dict[str, Any]:
     return {"description": None, "uri": uri or one.uri, "mode": "ReadOnlyMount", "jobInputType": _TYPES[one.kind]}
 
 
+def _output_name(row: JobRow) -> str:
+    """Return the output's name as it was sent; everywhere else it is ``score``."""
+    sent = row.body.get("outputData")
+    return next(iter(sent), "score") if isinstance(sent, dict) else "score"
+
+
 def _output(row: JobRow) -> dict[str, Any]:
     uri = row.request.output_uri.rstrip("/") + "/" + row.request.settings.output_file_name
     return {"description": None, "uri": uri, "mode": "ReadWriteMount", "jobOutputType": "UriFile"}
@@ -129,9 +139,8 @@ def _compute(context: ServiceContext, row: JobRow) -> dict[str, Any]:
 
 
 def _links(context: ServiceContext, row: JobRow) -> dict[str, str]:
-    host = context.base_url.split("://", 1)[1]
     return {
-        "Tracking": f"azureml://{host}/mlflow/v1.0{context.workspace}?",
+        "Tracking": f"{shapes.tracking_uri(context)}?",
         "Studio": studio_url(context.base_url, context.token, row.name),
     }
 
@@ -166,7 +175,7 @@ def properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
         "azureml.runsource": "azureml.PipelineRun",
         "runSource": "Unavailable",
         "runType": "HTTP",
-        "azureml.parameters": json.dumps(_parameters(row)),
+        "azureml.parameters": json.dumps(parameters(row)),
         "azureml.continue_on_step_failure": "False",
         "azureml.continue_on_failed_optional_input": "False",
         "azureml.pipelineComponent": "pipelinerun",
@@ -179,7 +188,7 @@ def properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
     return {**row.properties, **{name: value for name, value in found.items() if value is not None}}
 
 
-def _parameters(row: JobRow) -> dict[str, str]:
+def parameters(row: JobRow) -> dict[str, str]:
     """Return what the scorer is started with; every value is text."""
     settings = row.request.settings
     return {

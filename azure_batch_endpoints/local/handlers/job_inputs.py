@@ -20,7 +20,7 @@ from azure_batch_endpoints._wire.uris import (
 )
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request, job_refused
-from azure_batch_endpoints.local.handlers.belonging import check_here
+from azure_batch_endpoints.local.handlers.belonging import check_here, check_path
 from azure_batch_endpoints.local.handlers.references import datastore_name, version_of
 from azure_batch_endpoints.local.job import JobInputSource, JobRow
 
@@ -78,6 +78,7 @@ def _attempted(one: models.JobInput) -> dict[str, object]:
 
 def _source(context: ServiceContext, name: str, uri: str, kind: _Kind, *, either: bool = False) -> JobInputSource:
     check_here(context, uri)
+    check_path(f"Input '{name}':", uri)
     named = asset_name(uri)
     if named is not None and named.kind in ("", "data"):
         return _data_asset(context, name, AssetName("data", named.name, named.version, named.label))
@@ -93,7 +94,10 @@ def _source(context: ServiceContext, name: str, uri: str, kind: _Kind, *, either
         uri = datastore_uri(datastore_name(context, place.datastore), place.path.lstrip("/"))
         return JobInputSource(name, kind, uri, either)
     if not str(place.container_url).split("://", 1)[1].partition("/")[2]:
-        raise bad_request(f"Input '{name}' is '{shown(uri)}', which names no container. Add its name to the URL.")
+        raise bad_request(
+            f"Input '{name}' is '{shown(uri)}', which names no container. Add its name to the URL. If this is no "
+            "storage account: a web server cannot list a folder, so name single files of it."
+        )
     return JobInputSource(name, kind, context.current(uri), either)
 
 

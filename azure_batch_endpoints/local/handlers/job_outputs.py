@@ -13,7 +13,7 @@ from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.faults import bad_request, job_refused
 from azure_batch_endpoints.local.handlers import shapes
-from azure_batch_endpoints.local.handlers.belonging import check_here
+from azure_batch_endpoints.local.handlers.belonging import check_here, check_path
 from azure_batch_endpoints.local.handlers.references import datastore_name
 from azure_batch_endpoints.local.job import DEFAULT_DATASTORE, container_names
 from azure_batch_endpoints.local.places import datastore_container, own_container
@@ -67,9 +67,8 @@ def _on_datastore(context: ServiceContext, uri: str) -> str:
             f"The output '{shown(uri)}' is not on a datastore of the workspace. "
             "Use azureml://datastores/<datastore>/paths/<path>/<file>."
         )
+    check_path("The output", uri, refused=frozenset({".", ".."}))
     path = place.path.strip("/")
-    if {".", ".."} & set(path.split("/")):
-        raise bad_request(f"The output '{shown(uri)}' has '.' or '..' in its path. Name the folder itself.")
     return datastore_uri(datastore_name(context, name), f"{path}/" if path else "")
 
 

@@ -48,7 +48,7 @@ def job_request(
     inputs = job_inputs(context, asked) if retry_of is None else retry_of.request.inputs
     base = settings_of(inner)
     if retry_of is not None:  # what the earlier job overrode still counts
-        base = _settings(read(models.BatchJobProperties, retry_of.body), base)
+        base = _settings(models.BatchJobProperties.read(retry_of.body), base)
     output_uri, asked = job_output(context, asked, child)
     return JobRequest(
         endpoint=deployment.body["endpoint"],
@@ -64,6 +64,8 @@ def job_request(
         output_uri=output_uri,
         settings=_settings(asked, base),
         retry_of=retry_of.name if retry_of else None,
+        model_name=model.key.parent,
+        model_version=model.key.name,
     )
 
 

@@ -6,7 +6,7 @@ import re
 
 from azure_batch_endpoints._wire.uris import AssetName, asset_name, storage_place
 from azure_batch_endpoints.local.context import ServiceContext
-from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existing, not_found
+from azure_batch_endpoints.local.faults import Detail, ServiceFault, bad_request, existing
 from azure_batch_endpoints.local.handlers import shapes
 from azure_batch_endpoints.local.handlers.belonging import check_here
 from azure_batch_endpoints.local.job import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, LOCAL_COMPUTE
@@ -60,7 +60,8 @@ def version_of(context: ServiceContext, named: AssetName) -> Resource:
             return found
     elif named.label in (None, "latest") and (newest := latest(context, named.kind, named.name)):
         return newest
-    raise not_found(_CODES[named.kind], _missing(context, named))
+    missing = Detail(_CODES[named.kind], _missing(context, named))
+    raise ServiceFault(404, "UserError", "The specified resource was not found.", details=[missing])
 
 
 def latest(context: ServiceContext, kind: str, name: str) -> Resource | None:

@@ -1,4 +1,4 @@
-"""A job, or its one step, as a run of the run history."""
+"""A job, or its one step, as a run of the run history, and how its scorer is started."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from azure_batch_endpoints._wire.uris import storage_place
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.handlers import job_bodies, shapes
 from azure_batch_endpoints.local.job import JobRow
@@ -15,6 +16,15 @@ _UNSET_OF_RUN = (
     *("warnings", "inputs", "runDefinition", "jobSpecification", "token", "tokenExpiryTimeUtc", "scheduleId", "userId"),
     *("cancelationReason", "currentAttemptId", "currentComputeTime", "lastStartTimeUtc", "effectiveStartTimeUtc"),
 )
+
+
+_SCRIPT = "driver/amlbi_main.py"
+_INPUT = "dataset_param_config"
+_HANDED_OVER = (
+    *("mini_batch_size", "run_max_try", "run_invocation_timeout", "logging_level"),
+    "append_row_file_name",
+)
+"""Settings that a job may override: the scorer finds them in variables."""
 
 
 def run(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
@@ -42,7 +52,7 @@ def run(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
         "properties": step if is_step else job_bodies.properties(context, row),
         "parameters": {},
         "actionUris": {},
-        "scriptName": "driver/amlbi_main.py" if is_step else None,
+        "scriptName": _SCRIPT if is_step else None,
         "target": row.request.compute,
         "tags": _tags(row) if is_step else dict(row.tags),
         "settings": {},
@@ -56,9 +66,64 @@ def run(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
     }
 
 
+def details(context: ServiceContext, row: JobRow, run_id: str) -> dict[str, Any]:
+    """Return what the details of a run say beside its logs; nothing is charged on this machine."""
+    cost = ("CpuCoreSeconds", "CpuMemoryMegabyteSeconds", "GpuSeconds", "NodeUtilizationSeconds")
+    return {
+        **run(context, row, run_id),
+        "createdTimeUtc": row.created_at,
+        "warnings": [],
+        "jobCost": {f"charged{one}": 0.0 for one in cost},
+    }
+
+
+def definition(row: JobRow) -> dict[str, Any]:
+    """Return how the scorer of a job is started, in the words that Azure has for it."""
+    place, settings = storage_place(row.request.output_uri), row.request.settings
+    reference = {
+        "dataStoreName": place.datastore if place else None,
+        "mode": "Mount",
+        "pathOnDataStore": place.path.rstrip("/") if place else None,
+        "pathOnCompute": None,
+        "overwrite": False,
+    }
+    told = job_bodies.parameters(row)
+    handed_over = {f"AML_PARAMETER_{name}": told[name] for name in _HANDED_OVER}
+    return {
+        "script": _SCRIPT,
+        "arguments": _arguments(row),
+        "target": row.request.compute,
+        "nodeCount": settings.instance_count,
+        "environmentVariables": {**settings.environment_variables, **handed_over},
+        "dataReferences": {"score": reference},
+    }
+
+
+def _arguments(row: JobRow) -> list[str]:
+    request, settings = row.request, row.request.settings
+    said = {
+        "model_name": request.model_name,
+        "model_version": request.model_version,
+        "batch_endpoint_enabled": "True",
+        "scoring_module_name": request.scoring_script,
+        "error_threshold": str(settings.error_threshold),
+        "output_action": settings.output_action,
+        "append_row_dataframe_header": "False",
+        "create_snapshot_at_runtime": "True",
+        "copy_logs_to_parent": "True",
+        "output": "$AZUREML_DATAREFERENCE_score",
+        "process_count_per_node": str(settings.max_concurrency_per_instance),
+        "input_fds_0": _INPUT,
+        "input_pipeline_param_0": f"DatasetConsumptionConfig:{_INPUT}",
+        **{name: f"$AML_PARAMETER_{name}" for name in _HANDED_OVER},
+    }
+    return [part for name, value in said.items() if value for part in (f"--{name}", value)]
+
+
 def _run_ids(row: JobRow, run_id: str) -> dict[str, Any]:
     is_step = run_id == row.child
     job_uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, row.name))
+    moves = sum(one is not None for one in (row.started_at, row.ended_at))
     who = {"userObjectId": None, "userName": shapes.USER, "upn": None}
     return {
         "runNumber": int(datetime.fromisoformat(row.created_at).timestamp()),
@@ -70,6 +135,8 @@ def _run_ids(row: JobRow, run_id: str) -> dict[str, Any]:
         "rootRunUuid": job_uuid,
         "experimentId": str(uuid.uuid5(uuid.NAMESPACE_URL, row.experiment)),
         "dataContainerId": f"dcid.{run_id}",
+        "revision": 1 + moves,
+        "statusRevision": moves,
         "createdBy": who,
         "lastModifiedBy": who,
     }

@@ -19,6 +19,7 @@ SERVICE = "azure_batch_endpoints"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 TYPE = f"{PROVIDER}/workspaces"
 _DNS_NAME = re.compile(r"[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
+_DEPLOYMENT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 _ASSET_NAME = re.compile(r"[a-zA-Z0-9][\w\-.]{0,254}", re.ASCII)
 
 
@@ -46,8 +47,13 @@ def asset_system_data(resource: Resource) -> dict[str, Any]:
     return {**who, "lastModifiedAt": changed, "lastModifiedBy": USER, "lastModifiedByType": "User"}
 
 
+def tracking_uri(context: ServiceContext) -> str:
+    """Return where MLflow would keep runs of the workspace: here, where nothing answers it."""
+    return f"azureml://{context.base_url.split('://', 1)[1]}/mlflow/v1.0{context.workspace}"
+
+
 def check_dns_name(kind: str, name: str) -> None:
-    """Let a name through that endpoints and deployments may have (it becomes part of a host name).
+    """Let a name through that endpoints may have (it becomes part of a host name).
 
     Raises:
         ServiceFault: 400.
@@ -58,6 +64,17 @@ def check_dns_name(kind: str, name: str) -> None:
     if not _DNS_NAME.fullmatch(name):
         said = f"The name for {kind} must start with an upper- or lowercase letter and only consist of '-'s and "
         raise bad_request(f"{said}alphanumeric characters. '{name}' does not.", code="InvalidName")
+
+
+def check_deployment_name(name: str) -> None:
+    """Let a name through that deployments may have: more than endpoints (azure-rest-api-specs, ``deploymentName``).
+
+    Raises:
+        ServiceFault: 400.
+    """
+    if not _DEPLOYMENT_NAME.fullmatch(name):
+        said = "The name for a deployment must have 1 to 255 letters, digits, '-' and '_', a letter or digit first."
+        raise bad_request(f"{said} '{name}' does not.", code="InvalidName")
 
 
 def check_asset_name(kind: str, name: str) -> None:

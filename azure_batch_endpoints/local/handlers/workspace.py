@@ -9,9 +9,16 @@ from azure_batch_endpoints._wire import scalars
 from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply
 from azure_batch_endpoints.local.faults import ServiceFault
+from azure_batch_endpoints.local.handlers import shapes
 from azure_batch_endpoints.local.handlers.shapes import NOBODY, TYPE, USER, moment
 from azure_batch_endpoints.local.job import LOCATION
 from azure_batch_endpoints.local.open_routes import CLOUDS, DISCOVERY
+
+_SERVICES = (
+    *("api", "catalog", "experimentation", "gallery", "history"),
+    *("hyperdrive", "labeling", "modelmanagement", "pipelines"),
+)
+"""What discovery names beside the studio."""
 
 
 def check_workspace(call: Call) -> None:
@@ -63,11 +70,15 @@ def list_keys(call: Call) -> Reply:
 
 
 def _body(context: ServiceContext) -> dict[str, Any]:
-    ids, made = context.workspace, made_at(context)
+    ids = context.workspace
+    made = made_at(context).replace("+00:00", "Z")
     properties = {
         "friendlyName": ids.name,
         "description": "",
         "storageAccount": storage_account_id(context),
+        # Names of what a workspace has in the cloud; there is no such thing here, and no key that leads anywhere.
+        "keyVault": _resource(context, "Microsoft.KeyVault/vaults", ids.name),
+        "applicationInsights": _resource(context, "Microsoft.Insights/components", ids.name),
         "hbiWorkspace": False,
         "tenantId": NOBODY,
         "imageBuildCompute": None,
@@ -83,7 +94,9 @@ def _body(context: ServiceContext) -> dict[str, Any]:
         "privateLinkCount": 0,
         "publicNetworkAccess": "Disabled",
         "discoveryUrl": context.base_url + DISCOVERY,
-        "mlFlowTrackingUri": None,
+        "mlFlowTrackingUri": shapes.tracking_uri(context),
+        "sdkTelemetryAppInsightsKey": NOBODY,
+        "sasGetterUri": "",
         "enableDataIsolation": False,
     }
     return {
@@ -94,7 +107,7 @@ def _body(context: ServiceContext) -> dict[str, Any]:
         "tags": {},
         "etag": None,
         "properties": properties,
-        "identity": {"type": "None"},
+        "identity": {"type": "SystemAssigned", "principalId": NOBODY, "tenantId": NOBODY},
         "kind": "Default",
         "sku": {"name": "Basic", "tier": "Basic"},
         "systemData": {
@@ -106,15 +119,17 @@ def _body(context: ServiceContext) -> dict[str, Any]:
 
 def storage_account_id(context: ServiceContext) -> str:
     """Return the ARM id of the blob store's account."""
+    return _resource(context, "Microsoft.Storage/storageAccounts", context.store.account)
+
+
+def _resource(context: ServiceContext, kind: str, name: str) -> str:
     ids = context.workspace
-    group = f"/subscriptions/{ids.subscription_id}/resourceGroups/{ids.resource_group}"
-    return f"{group}/providers/Microsoft.Storage/storageAccounts/{context.store.account}"
+    return f"/subscriptions/{ids.subscription_id}/resourceGroups/{ids.resource_group}/providers/{kind}/{name}"
 
 
 def discover(call: Call) -> Reply:
-    """Answer where the data plane is: here."""
-    url = call.context.base_url
-    return Reply({"api": url, "experimentation": url, "history": url, "studio": "https://ml.azure.com"})
+    """Answer where the data plane is: here, also for what is not served, so that nothing of it is asked elsewhere."""
+    return Reply({**dict.fromkeys(_SERVICES, call.context.base_url), "studio": "https://ml.azure.com"})
 
 
 def clouds(call: Call) -> Reply:
