@@ -24,25 +24,30 @@ def main(arguments: list[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("azure_batch_endpoints").setLevel(logging.INFO)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end_at_once)  # until the server takes over
+    ended = True
+    with contextlib.suppress(_Ended):  # entered before a signal can raise it
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end_at_once)  # until the server takes over
+        ended = _run(given)
+    logging.shutdown()
+    if not ended:
+        os._exit(1)  # a hanging thread would keep the process; its workers end by themselves
+
+
+def _run(given: argparse.Namespace) -> bool:
+    """Serve; return whether all threads have ended."""
     storage = json.load(sys.stdin)["storage"] if given.detached else os.environ.pop(STORAGE_VARIABLE, None)
     root = given.root.expanduser().resolve()
     settings = ServiceSettings(root, given.workers or os.cpu_count() or 1, storage, given.environments, given.stay)
     report = _Report(detached=given.detached)
-    ended = True
     try:
-        with contextlib.suppress(_Ended):
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            from azure_batch_endpoints.local.server import serve
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        from azure_batch_endpoints.local.server import serve
 
-            ended = serve(settings, report.ready)
+        return serve(settings, report.ready)
     except (BatchEndpointsError, OSError) as error:
         report.failed(redact(str(error)))
         sys.exit(1)
-    logging.shutdown()
-    if not ended:
-        os._exit(1)  # a hanging thread would keep the process; its workers end by themselves
 
 
 class _Report:

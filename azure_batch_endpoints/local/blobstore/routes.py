@@ -78,8 +78,8 @@ _ROUTES: Mapping[tuple[str, str, str, str], Route] = MappingProxyType(
 _INFORMATION = Route(account.account_information, Need("", "", within_container=True))
 # Operations the service has and this endpoint has not.
 _NOT_HERE = ("expiry", "immutabilitypolicies", "incrementalcopy", "legalhold", "page", "pagelist", "query", "undelete")
-_LAKE_ONLY = ("resource", "recursive", "action")
-"""Parameters that only the Data Lake (DFS) protocol has."""
+_LAKE_ONLY = ("resource", "recursive")
+"""Parameters that only the Data Lake (DFS) protocol has. HEAD with `action` asks whether it is there."""
 _INSTEAD = "Use a blob client, such as azure-storage-blob."
 _WITH_SNAPSHOT = (
     blob.get_blob,
@@ -101,9 +101,11 @@ def find(request: Request) -> Route:
     kind, component = query.get("restype", ""), query.get("comp", "")
     if kind == "account" and component == "properties" and request.method in ("GET", "HEAD"):
         return _INFORMATION
-    if lake := next((one for one in _LAKE_ONLY if one in query), None):
+    lake = next((one for one in _LAKE_ONLY if one in query), None)
+    if lake or (request.method == "PATCH" and "action" in query):
         raise BlobError(
-            "NotImplemented", f"Data Lake Storage (DFS) is not served, to which '{lake}=' belongs. {_INSTEAD}"
+            "NotImplemented",
+            f"Data Lake Storage (DFS) is not served, to which '{lake or 'action'}=' belongs. {_INSTEAD}",
         )
     if "versionid" in query:
         raise BlobError("InvalidQueryParameterValue", "Versions are not kept here.")
