@@ -126,18 +126,22 @@ def settings_from(properties: models.DeploymentProperties) -> RunSettings:
     Raises:
         SpecError: a value is out of range.
     """
-    given = _present(
-        mini_batch_size=properties.mini_batch_size,
-        max_concurrency_per_instance=properties.max_concurrency_per_instance,
-        instance_count=properties.resources.instance_count if properties.resources else None,
-        error_threshold=properties.error_threshold,
-        output_action=properties.output_action,
-        output_file_name=properties.output_file_name,
-        logging_level=properties.logging_level,
-        environment_variables=properties.environment_variables,
-        retry_settings=retry_from(properties.retry_settings),
-    )
-    return RunSettings(**given)
+    values = {**setting_values(properties), "retry_settings": retry_from(properties.retry_settings)}
+    return RunSettings(**_present(**values))
+
+
+def setting_values(properties: models.DeploymentProperties) -> JsonBody:
+    """Return a deployment's settings as they stand in its body, under the names of :class:`RunSettings`; no retries."""
+    return {
+        "mini_batch_size": properties.mini_batch_size,
+        "max_concurrency_per_instance": properties.max_concurrency_per_instance,
+        "instance_count": properties.resources.instance_count if properties.resources else None,
+        "error_threshold": properties.error_threshold,
+        "output_action": properties.output_action,
+        "output_file_name": properties.output_file_name,
+        "logging_level": properties.logging_level,
+        "environment_variables": properties.environment_variables,
+    }
 
 
 def retry_from(retry: models.Retry | None, base: RetrySettings | None = None) -> RetrySettings:

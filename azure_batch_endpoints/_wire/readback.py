@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from azure_batch_endpoints import _documents
 from azure_batch_endpoints._spec_base import Spec
 from azure_batch_endpoints._spec_values import own
-from azure_batch_endpoints._wire import models, scalars, uris
+from azure_batch_endpoints._wire import convert, models, scalars, uris
 from azure_batch_endpoints.errors import SpecError
 from azure_batch_endpoints.specs import (
     ComputeSpec,
@@ -70,14 +70,7 @@ def settings(properties: models.DeploymentProperties) -> RunSettings:
     retry = properties.retry_settings or models.Retry()
     return _read(
         RunSettings,
-        mini_batch_size=properties.mini_batch_size,
-        max_concurrency_per_instance=properties.max_concurrency_per_instance,
-        instance_count=properties.resources.instance_count if properties.resources else None,
-        error_threshold=properties.error_threshold,
-        output_action=properties.output_action,
-        output_file_name=properties.output_file_name,
-        logging_level=properties.logging_level,
-        environment_variables=properties.environment_variables,
+        **convert.setting_values(properties),
         retry_settings=_read(RetrySettings, max_retries=retry.max_retries, timeout=_seconds(retry.timeout)),
     )
 

@@ -199,6 +199,8 @@ def read(kind: type[_B], data: object) -> _B:
     except ValueError as error:
         first = cast("ValidationError", error).errors(include_url=False, include_input=False)[0]
         field, why = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        if first["type"] in {"model_type", "dict_type"}:  # its text names our classes
+            why = "it should be a JSON object"
         raise bad_request(
             f"'{field}' of the request cannot be used: {why}. Correct it and send the request again."
         ) from error

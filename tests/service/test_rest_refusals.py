@@ -245,3 +245,11 @@ def test_an_unknown_version_is_a_user_error_as_an_unknown_container_is(service: 
     found = error(service.get(f"/{kind}/none/versions/1"))
 
     assert (found["code"], found["details"][0]["code"]) == ("UserError", code)
+
+
+@pytest.mark.parametrize("sent", [[1], "text", 5])
+def test_what_should_be_an_object_is_named_without_the_words_of_the_program(service: Service, sent: object) -> None:
+    answer = service.put("/batchEndpoints/heart", {"properties": sent})
+
+    assert answer.status_code == 400
+    assert said(answer).startswith("'properties' of the request cannot be used: it should be a JSON object. ")
