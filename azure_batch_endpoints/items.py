@@ -27,12 +27,14 @@ class ItemOutcome:
     seconds: float | None
     """Seconds its mini-batch took on the last try."""
     error_type: str | None
-    """Exception class of the script, or ``Timeout``, ``WorkerDied``, ``ShortReturn``, ``WrongReturnType``,
-    ``RowsNotWritten``, ``InputUnavailable`` (it could not be fetched from storage)."""
+    """Exception class of the script, or ``Timeout``, ``WorkerDied``, ``MemoryLimit``, ``ShortReturn``,
+    ``WrongReturnType``, ``RowsNotWritten``, ``InputUnavailable`` (it could not be fetched from storage)."""
     error_message: str | None
     """Text of that error."""
     traceback: str | None
     """The script's own traceback."""
+    error_place: str | None = None
+    """Where in the script it was raised, e.g. ``score.py:31``."""
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> ItemOutcome:
@@ -47,6 +49,7 @@ class ItemOutcome:
             error_type=body.get("errorType"),
             error_message=body.get("errorMessage"),
             traceback=body.get("traceback"),
+            error_place=body.get("errorPlace"),
         )
 
 

@@ -26,9 +26,10 @@ from azure_batch_endpoints.local.context import ServiceContext
 from azure_batch_endpoints.local.environments import Environments
 from azure_batch_endpoints.local.identity import bearer_token, identity, keep_to_store
 from azure_batch_endpoints.local.job import ServiceSettings
+from azure_batch_endpoints.local.jobrun import ServiceParts
 from azure_batch_endpoints.local.leases import Leases
 from azure_batch_endpoints.local.resources import Key
-from azure_batch_endpoints.local.runner import ServiceParts, run_job
+from azure_batch_endpoints.local.runner import run_job
 from azure_batch_endpoints.local.scheduler import Scheduler
 from azure_batch_endpoints.local.state import State
 from azure_batch_endpoints.local.stores import Store, open_store

@@ -16,7 +16,8 @@ from azure_batch_endpoints.local.buckets import EmbeddedBucket
 from azure_batch_endpoints.local.environments import Environments
 from azure_batch_endpoints.local.identity import identity
 from azure_batch_endpoints.local.job import DEFAULT_DATASTORE, JobInputSource, JobRequest, JobRow, ServiceSettings
-from azure_batch_endpoints.local.runner import ServiceParts, run_job
+from azure_batch_endpoints.local.jobrun import ServiceParts
+from azure_batch_endpoints.local.runner import run_job
 from azure_batch_endpoints.local.scheduler import Scheduler
 from azure_batch_endpoints.local.state import State
 from azure_batch_endpoints.local.stores import Store, open_store

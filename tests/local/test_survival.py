@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from azure_batch_endpoints import BatchClient, EndpointSpec, JobStatus, RetrySettings, local_path
-from azure_batch_endpoints.local import runner, scheduler
+from azure_batch_endpoints.local import scheduler, scoring
 from azure_batch_endpoints.local.service import LocalService
 from azure_batch_endpoints.local.state import State
 from tests.local.scripts import deployment, numbers
@@ -250,7 +250,7 @@ def test_a_full_disk_fails_the_job_and_says_where(bench: Bench, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runner, "sync_parts", full)
+    monkeypatch.setattr(scoring, "sync_parts", full)
     job = bench.score()
     assert job.status is JobStatus.FAILED
     folder = bench.settings.job_folder(job.name)

@@ -22,7 +22,8 @@ class Failure:
     """Why a mini-batch, or a worker's start, failed."""
 
     type: str
-    """The user's exception class ("KeyError"), or Timeout, WorkerDied, ShortReturn, WrongReturnType, RowsNotWritten."""
+    """The user's exception class ("KeyError"), or Timeout, WorkerDied, MemoryLimit, ShortReturn, WrongReturnType,
+    RowsNotWritten."""
     message: str
     traceback: str | None = None
     """As Python prints it, without the worker's own frames; for a time-out or a crash the stacks of that moment."""
@@ -73,6 +74,39 @@ class RowFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """One call of `run()`, or its loss, that failed."""
+
+    number: int
+    """From 1, within its mini-batch or piece."""
+    worker: str | None
+    seconds: float
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some files of a mini-batch that was split (`isolate_failures`): what became of them, as of a mini-batch."""
+
+    first: int
+    """`InputItem.index` of its first file; a piece is made of files that follow each other in the mini-batch."""
+    last: int
+    """`InputItem.index` of its last file."""
+    failed: tuple[int, ...]
+    """`InputItem.index` of each file that failed, ascending."""
+    attempts: int
+    """Calls of `run()` with these files in all, those of the larger pieces they were in included."""
+    worker: str | None
+    seconds: float
+    rows: int = 0
+    part: Part | None = None
+    row_format: RowFormat | None = None
+    sources: tuple[int, ...] | None = None
+    """As in `Outcome`, counted from the piece's first file."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StagedBatch:
     """A mini-batch whose files are on this machine."""
 
@@ -104,6 +138,14 @@ class Outcome:
     """None for `summary_only` and when nothing came back."""
     row_format: RowFormat | None = None
     failure: Failure | None = None
+    sources: tuple[int, ...] | None = None
+    """For each row, the place in the mini-batch (from 0) of the file it came from; `()`: row i is of file i; None: not
+    known. What the worker saw, see `worker.sources_of`."""
+    tries: tuple[Try, ...] = ()
+    """Every try that failed, the last one included, pieces' too, in the order they ended."""
+    pieces: tuple[Piece, ...] = ()
+    """By `first`, when the mini-batch was split; then `part`, `row_format`, `sources` and `failure` are the pieces',
+    while `failed`, `rows`, `seconds` and `attempts` (the most of any piece) sum them up."""
 
     @property
     def succeeded(self) -> int:
@@ -148,6 +190,10 @@ class Limits:
     """For one `run(mini_batch)` with the writing of its rows; the worker is killed when it is over."""
     max_tries: int = 3
     """Tries in all for one mini-batch, at least 1: what `max_retries` of a deployment is taken to mean."""
+    memory: int | None = None
+    """Bytes that one worker and what it started may hold; a worker above it is killed. None: any."""
+    isolate: bool = False
+    """Whether a mini-batch that failed on its last try is split until the files that fail are found."""
     init_timeout: float | None = None
     """From the start of the process to the end of `init()`; None: 3 * timeout + 30, as ParallelRunStep does."""
     ahead: int | None = None
