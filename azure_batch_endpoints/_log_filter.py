@@ -15,6 +15,8 @@ class _Blot(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(redact(one) if isinstance(one, str) else one for one in record.args)
+        if not record.args and isinstance(record.msg, str):  # another filter, as that of mlflow, has put it together
+            record.msg = redact(record.msg)
         return True
 
 

@@ -29,14 +29,17 @@ def job_bar(name: str, *, show: bool | None) -> Iterator[Callable[[JobProgress |
         yield _draw_nothing
         return
     label = name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
-    bar = _tqdm()(desc=label, unit=" files", file=sys.stderr, dynamic_ncols=True)
+    # the service knows the rate of scoring; the bar itself would take what was done before it was drawn for speed
+    form = "{l_bar}{bar}| {n_fmt}/{total_fmt} files [{elapsed}{postfix}]"
+    bar = _tqdm()(desc=label, file=sys.stderr, dynamic_ncols=True, bar_format=form)
 
     def update(progress: JobProgress | None, status: str) -> None:
         bar.set_description_str(f"{label}: {status}", refresh=False)
         if progress is not None:
             if progress.items_total != bar.total:
                 bar.total = progress.items_total
-            bar.set_postfix_str(f"{progress.items_failed:,} failed" if progress.items_failed else "", refresh=False)
+            failed = f"{progress.items_failed:,} failed" if progress.items_failed else ""
+            bar.set_postfix_str(", ".join(filter(None, (progress.pace, failed))), refresh=False)
             bar.n = progress.items_done
         bar.refresh()
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from azure_batch_endpoints._http import DeadlinePassed
 from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.jobview import folder_of
 from azure_batch_endpoints._wire.uris import datastore_uri
-from azure_batch_endpoints.errors import ServiceError
+from azure_batch_endpoints.errors import ServiceError, TransportError
 from azure_batch_endpoints.states import JobStatus
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ def details(workspace: Workspace, run: str, deadline: Deadline | None = None) ->
     return RunDetails(
         JobStatus(body.get("status")), _error_text(body.get("error")), files if isinstance(files, dict) else {}
     )
+
+
+def why_failed(workspace: Workspace, job: str, deadline: Deadline | None) -> str | None:
+    """Return why a job failed, or None when that cannot be had now (2 requests)."""
+    try:
+        return details(workspace, child_run(workspace, job) or job, deadline).error
+    except (ServiceError, TransportError, DeadlinePassed):
+        return None  # that it failed is known, and what matters
 
 
 def output_uri(workspace: Workspace, job: str) -> str | None:

@@ -186,7 +186,7 @@ class Spec(BaseModel):
             if keys[-1] in self._paths and isinstance(value, str) and not is_reference(value):
                 value = Path(value)
             shown = _shown_in_file(value, folder)
-            if shown is not None and shown != {}:
+            if shown is not None and shown is not False and shown != {}:
                 place = data
                 for key in keys[:-1]:
                     place = place.setdefault(key, {})

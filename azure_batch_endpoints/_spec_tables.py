@@ -129,7 +129,7 @@ _RETRY: _Paths = _same("max_retries", "timeout")
 SETTINGS: _Paths = {
     **_same("mini_batch_size", "max_concurrency_per_instance", "instance_count", "error_threshold"),
     **_under("retry_settings", _RETRY),
-    **_same("output_action", "output_file_name", "logging_level", "environment_variables"),
+    **_same("output_action", "output_file_name", "logging_level", "environment_variables", "isolate_failures"),
 }
 SETTINGS_WRITTEN: _Keys = tuple(SETTINGS)
 RETRY, RETRY_WRITTEN = _RETRY, tuple(_RETRY)

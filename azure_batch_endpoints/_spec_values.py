@@ -50,6 +50,14 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float | date) and not isinstance(value, bool) else value
 
 
+def _flag(value: object) -> object:
+    """Words as YAML and the command line write them: ``true``, ``on``, ``no``; a number is no truth value."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("it should be true or false")
+    return value
+
+
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_number), Field(le=2**31 - 1)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False, le=1e9)]
 TextMap: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_text_values)]

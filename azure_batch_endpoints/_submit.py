@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from azure_batch_endpoints.inputs import Input
 
 _FIXED = ("job_name", "output", "output_file_name", "retry_settings", "experiment_name", "tags")
-_SETTINGS = ("mini_batch_size", "instance_count", "max_concurrency_per_instance", "error_threshold", "logging_level")
+_SETTINGS = (
+    *("mini_batch_size", "instance_count", "max_concurrency_per_instance", "error_threshold", "logging_level"),
+    "isolate_failures",
+)
 
 
 @dataclass(frozen=True)

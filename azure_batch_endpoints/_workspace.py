@@ -236,10 +236,12 @@ class Workspace:
             answer = self.send("GET", self.path.datastore(name), action=f"open datastore '{name}'")
             body = understood(models.DatastoreBody.read, answer.body)
         url, service = self._container_url(body, name), self.session.base_url
-        of_service = leads_here(service) and (
-            urlsplit(url).netloc == urlsplit(service).netloc or name == self.default_datastore
+        within = leads_here(service) and urlsplit(url).netloc == urlsplit(service).netloc
+        beside = leads_here(service) and not within and name == self.default_datastore
+        reviver = self.session.reviver if within or beside else None
+        return Container(
+            url, self._credential_of(body, name), of_service=within, beside_service=beside, reviver=reviver
         )
-        return Container(url, self._credential_of(body, name), of_service=of_service)
 
     def _credential_of(self, body: models.DatastoreBody, name: str) -> ContainerCredential | None:
         kind = str((body.properties.credentials or {}).get("credentialsType") or "None").lower()

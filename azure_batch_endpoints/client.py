@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
     from azure_batch_endpoints._http import Session
+    from azure_batch_endpoints.local.keeper import Keeper
     from azure_batch_endpoints.local.service import LocalService
 
 
@@ -93,6 +94,7 @@ class BatchClient:
         path = routes.WorkspacePath(subscription_id, resource_group, workspace)
         self._connect(_session(base_url or where.management_url, chosen, where), path, chosen, version)
         self._service: LocalService | None = None
+        self._keeper: Keeper | None = None
 
     @classmethod
     def from_config(
@@ -146,6 +148,7 @@ class BatchClient:
         root: AnyPath | None = None,
         *,
         workers: int | None = None,
+        worker_memory: int | str | None = None,
         storage: str | None = None,
         environments: Literal["host", "build"] = "host",
         api_version: str = routes.API_VERSION,
@@ -153,11 +156,15 @@ class BatchClient:
         """Start, or join, the local service: the same REST protocol, really scoring on this machine.
 
         The service is a process of its own on 127.0.0.1, one for each root folder; it ends with its last client. What
-        it keeps stays in the folder and is there again next time.
+        it keeps stays in the folder and is there again next time. Should it die (killed, out of memory), this client
+        starts it again at once: calls and waits go on, and so do its jobs. One that was told to end stays ended.
 
         Args:
             root: folder that keeps everything; None: one for each user, ``~/.azure_batch_endpoints/local``.
             workers: most worker processes at once; None: the number of cores.
+            worker_memory: what one worker process, with all that it starts, may hold: bytes, or text as "2GiB". One
+                above it is ended, which counts as a try (failure type ``MemoryLimit``). None: its share of 90 % of the
+                memory of the machine, or of the container.
             storage: ``azurite``, or an Azure Storage connection string; None: the embedded blob endpoint.
             environments: ``host`` scores with this interpreter; ``build`` makes a virtual environment of the
                 deployment's conda file.
@@ -168,14 +175,16 @@ class BatchClient:
             LocalServiceError: it cannot start, or a service with other settings runs on that root.
         """
         version = versions.checked(api_version)
-        service = _open_service(root, workers, storage, environments)
+        service = _open_service(root, workers, worker_memory, storage, environments)
         from azure_batch_endpoints.local.job import RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE
+        from azure_batch_endpoints.local.keeper import Keeper
 
         client = cls.__new__(cls)
         credential = _LocalCredential(service.token)
         path = routes.WorkspacePath(SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE)
-        client._connect(_session(service.base_url, credential, PUBLIC), path, None, version)
-        client._service = service
+        keeper = Keeper(service)
+        client._connect(_session(service.base_url, credential, PUBLIC, keeper), path, None, version)
+        client._service, client._keeper = service, keeper
         return client
 
     def _connect(
@@ -259,8 +268,8 @@ class BatchClient:
         """Close connections and leave the local service, which ends with its last client. Twice is fine."""
         self._workspace.close()
         self._session.close()
-        if self._service is not None:
-            self._service.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def __enter__(self) -> Self:
         return self
@@ -286,11 +295,11 @@ class _LocalCredential:
         return AccessToken(self._token, int(time.time()) + 86_400)
 
 
-def _session(base_url: str, credential: TokenCredential, cloud: Cloud) -> Session:
+def _session(base_url: str, credential: TokenCredential, cloud: Cloud, keeper: Keeper | None = None) -> Session:
     from azure_batch_endpoints._http import Session  # with it comes azure-core, which importing this must not cost
 
     try:
-        return Session(base_url, credential, cloud.scopes, cloud=cloud)
+        return Session(base_url, credential, cloud.scopes, cloud=cloud, reviver=keeper)
     except TransportError as error:
         raise InvalidInputError(f"base_url: {error} Write it as {cloud.management_url}.") from error
 
@@ -305,14 +314,18 @@ def _default_credential(cloud: Cloud) -> TokenCredential:
 
 
 def _open_service(
-    root: AnyPath | None, workers: int | None, storage: str | None, environments: Literal["host", "build"]
+    root: AnyPath | None,
+    workers: int | None,
+    worker_memory: int | str | None,
+    storage: str | None,
+    environments: Literal["host", "build"],
 ) -> LocalService:
     # "host" is the default and so no wish of its own: it joins a service of either kind.
     wish = None if environments == "host" else environments
     try:
         from azure_batch_endpoints.local.service import LocalService
 
-        return LocalService.open(root, workers=workers, storage=storage, environments=wish)
+        return LocalService.open(root, workers=workers, worker_memory=worker_memory, storage=storage, environments=wish)
     except ModuleNotFoundError as error:
         raise LocalServiceError(
             f"The local service needs the package '{error.name}', which is not installed. "

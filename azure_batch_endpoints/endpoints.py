@@ -76,6 +76,7 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         error_threshold: int | None = None,
         retry_settings: RetrySettings | None = None,
         logging_level: str | None = None,
+        isolate_failures: bool | None = None,
         job_name: str | None = None,
         experiment_name: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -99,6 +100,8 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             error_threshold: failed input files tolerated, -1 for any number; None: the deployment's.
             retry_settings: tries and time limit of one mini-batch; None: the deployment's.
             logging_level: ``debug``, ``info`` or ``warning``; None: the deployment's.
+            isolate_failures: split a mini-batch that failed on its last try until the files that fail are found; None:
+                the deployment's. The local service does so; Azure takes no notice.
             job_name: name of the job; None: a new one. With one that was used before, the same call gives that job
                 back and starts nothing; another call is refused.
             experiment_name: experiment; None: the endpoint's name.
@@ -124,6 +127,7 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             "max_concurrency_per_instance": max_concurrency_per_instance,
             "error_threshold": error_threshold,
             "logging_level": logging_level,
+            "isolate_failures": isolate_failures,
         }
         overrides = _submit.job_overrides(
             job_name=job_name,

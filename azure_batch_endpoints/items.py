@@ -80,11 +80,43 @@ class JobProgress:
         known = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in body.items() if name in known})
 
-    def __str__(self) -> str:
-        """Return e.g. ``412 of 1,000 files, 18 failed``."""
+    @property
+    def counts(self) -> str:
+        """The files alone, e.g. ``412 of 1,000 files, 18 failed``."""
         total = "?" if self.items_total is None else f"{self.items_total:,}"
         failed = f", {self.items_failed:,} failed" if self.items_failed else ""
         return f"{self.items_done:,} of {total} files{failed}"
+
+    @property
+    def pace(self) -> str:
+        """Rate and time to go, e.g. ``35/s, 17 s to go``; empty while unknown and when all is done."""
+        if self.items_done == self.items_total or not self.items_per_second:
+            return ""
+        left = f", {_duration(self.eta)} to go" if self.eta is not None else ""
+        return f"{_rate(self.items_per_second)}{left}"
+
+    def __str__(self) -> str:
+        """Return e.g. ``412 of 1,000 files, 18 failed, 35/s, 17 s to go``."""
+        return ", ".join(filter(None, (self.counts, self.pace)))
+
+
+def _rate(per_second: float) -> str:
+    """Return e.g. ``35/s``, ``0.5/s`` or, where that says nothing, ``3/min`` and ``2/h``."""
+    for unit, seconds in (("s", 1), ("min", 60), ("h", 3600)):
+        rate = per_second * seconds
+        if rate >= 0.5 or unit == "h":
+            break
+    return f"{rate:,.0f}/{unit}" if rate >= 10 else f"{rate:.2g}/{unit}"
+
+
+def _duration(seconds: float) -> str:
+    """Return e.g. ``17 s``, ``4 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    whole = max(0, round(seconds))
+    for unit, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= length:
+            rest = whole % length // part
+            return f"{whole // length} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
 
 
 def frame(outcomes: Iterable[ItemOutcome]) -> pd.DataFrame:

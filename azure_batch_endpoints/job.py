@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from azure_batch_endpoints import _progress, _runs, _submit
+from azure_batch_endpoints import _progress, _retry, _runs
 from azure_batch_endpoints._entity import Entity, Snapshot, named
 from azure_batch_endpoints._http import Deadline, DeadlinePassed, Operation, OperationEnded, paged, pauses
-from azure_batch_endpoints._wire import routes
 from azure_batch_endpoints._wire.jobview import JobView, job_view
-from azure_batch_endpoints._wire.models import EndpointBody
 from azure_batch_endpoints.errors import (
     ConflictError,
     InvalidInputError,
@@ -23,7 +21,6 @@ from azure_batch_endpoints.errors import (
     NotFoundError,
     ResultsError,
     ServiceError,
-    TransportError,
     WaitTimeoutError,
 )
 from azure_batch_endpoints.items import ItemOutcome, JobProgress, frame
@@ -75,7 +72,14 @@ class Job(Entity[JobView]):
     def progress(self) -> JobProgress | None:
         """How far it was when last asked; None where the service does not tell."""
         body = self._snapshot.body.progress
-        return None if body is None else JobProgress.from_wire(body)
+        found = None if body is None else JobProgress.from_wire(body)
+        # an ended job has no rate any more, and nothing to go
+        return replace(found, items_per_second=None, eta=None) if found and self.status.is_terminal else found
+
+    @property
+    def retry_of(self) -> str | None:
+        """Name of the job whose failed files this one scores again, or None; see :meth:`retry_failed`."""
+        return self._snapshot.body.retry_of
 
     @property
     def display_name(self) -> str | None:
@@ -190,7 +194,8 @@ class Job(Entity[JobView]):
     def cancel(self) -> Self:
         """Ask the service to stop it and wait until the service has taken note.
 
-        A job that has ended already stays as it is. What was scored before stays in its results' place.
+        A job that has ended already stays as it is. What was scored before counts: :attr:`progress` says how much,
+        ``job.results.to_pandas(partial=True)`` reads it, ``retry_failed(include_pending=True)`` scores the rest.
 
         Returns:
             this object, refreshed; perhaps still ``CancelRequested``: :meth:`wait` waits for the end.
@@ -240,20 +245,24 @@ class Job(Entity[JobView]):
         try:
             yield from entries
         except NotFoundError as error:
+            if error.code == _retry.LEDGER_GONE:
+                raise ResultsError(str(error)) from error
             if self._workspace.session.is_local:
                 raise
-            raise ResultsError(self._no_ledger()) from error
+            raise ResultsError(_retry.no_ledger(self.name)) from error
 
     def failed_items(self) -> pd.DataFrame:
         """Return the input files that failed, a row each; columns are those of :class:`ItemOutcome`."""
         return frame(self.items(status="failed"))
 
-    def retry_failed(self, **overrides: Any) -> Job:
+    def retry_failed(self, *, include_pending: bool = False, **overrides: Any) -> Job:
         """Start a new job over exactly the input files that failed in this one.
 
-        The deployment scores as it is now, so a mended script counts; what this job overrode still does too.
+        The deployment scores as it is now, so a mended script counts; what this job overrode still does too. The rows
+        of both jobs together are ``job.results.to_pandas(merged=True)`` of the new one.
 
         Args:
+            include_pending: the files too that were never scored, because this job was cancelled or stopped early.
             overrides: keyword arguments of ``BatchEndpoint.invoke`` other than inputs and deployment.
 
         Returns:
@@ -261,37 +270,22 @@ class Job(Entity[JobView]):
 
         Raises:
             InvalidInputError: no such override, or this job has not ended.
-            ResultsError: this service keeps no ledger of the job; nothing was sent.
-            ServiceError: nothing failed.
+            ResultsError: this service keeps no ledger of the job, or not any more; no job was started.
+            ServiceError: nothing failed; the text says so, and whether files were never scored.
         """
-        asked = _submit.overrides_from(overrides, "retry_failed()")
-        if not self._workspace.session.is_local:
-            raise ResultsError(self._no_ledger())
-        if not self.status.is_terminal:
+        if self._workspace.session.is_local and not self.status.is_terminal:
             raise InvalidInputError(
                 f"Job '{self.name}' is still {self.status.value}. Wait for its end first: job.wait()."
             )
-        job = _submit.Submission(
+        answer = _retry.start(
+            self._workspace,
+            self.name,
             endpoint=self.endpoint_name,
-            scoring_uri=self._scoring_uri(),
             deployment=self.deployment_name,
-            inputs={},
-            overrides=asked,
-            properties={routes.RETRY_PROPERTY: self.name},
+            include_pending=include_pending,
+            overrides=overrides,
         )
-        return Job(self._workspace, Snapshot.take(job_view, _submit.submit(self._workspace, job)))
-
-    def _scoring_uri(self) -> str:
-        path = self._workspace.path.endpoint(self.endpoint_name)
-        answer = self._workspace.send("GET", path, action=f"read endpoint '{self.endpoint_name}'")
-        uri = Snapshot.take(EndpointBody.read, answer.body).body.properties.scoring_uri
-        if not uri:
-            text = f"Endpoint '{self.endpoint_name}' of job '{self.name}' has no scoring URI. Wait until it is ready."
-            raise InvalidInputError(text)
-        return uri
-
-    def _no_ledger(self) -> str:
-        return f"The service keeps no ledger of the input files of job '{self.name}'. Its logs tell: job.logs()."
+        return Job(self._workspace, Snapshot.take(job_view, answer))
 
     def _path(self) -> str:
         return self._workspace.path.job(self.name)
@@ -309,31 +303,26 @@ class Job(Entity[JobView]):
         """Fetch the reason of a failure from the run history: the management route does not tell it."""
         if snapshot.body.error or snapshot.body.status is not JobStatus.FAILED:
             return snapshot
-        try:
-            child = _runs.child_run(self._workspace, self.name)
-            error = _runs.details(self._workspace, child or self.name, deadline).error
-        except (ServiceError, TransportError, DeadlinePassed):
-            return snapshot  # that it failed is known, and what matters
-        return snapshot.with_body(replace(snapshot.body, error=error))
+        return snapshot.with_body(replace(snapshot.body, error=_runs.why_failed(self._workspace, self.name, deadline)))
 
     def _raise_if_failed(self) -> None:
         if self.status is JobStatus.CANCELED:
-            raise JobCanceledError(
-                f"Job '{self.name}' was cancelled{self._done()}. Start it again with invoke().", self
-            )
+            scored = self._snapshot.body.scored
+            after = f" after {scored}" if scored else ""
+            remedy = _retry.what_is_left(self._snapshot.body) or "Start it again with invoke()."
+            raise JobCanceledError(f"Job '{self.name}' was cancelled{after}. {remedy}", self)
         if self.status is not JobStatus.COMPLETED:
             reason = (self.error or "the service gave no reason").rstrip(".")
             verb = "failed" if self.status is JobStatus.FAILED else f"ended {self.status.value}"
             # The reason may end with the script's traceback: what to do then stands on a line of its own.
-            remedy = "\n\nLogs: job.logs()" if "\n" in reason else ". Logs: job.logs()."
-            raise JobFailedError(f"Job '{self.name}' {verb}: {reason.rstrip()}{remedy}", self)
-
-    def _done(self) -> str:
-        return f" ({self.progress} done)" if self.progress else ""
+            remedy = "\n\nLogs: job.logs()." if "\n" in reason else ". Logs: job.logs()."
+            left = _retry.what_is_left(self._snapshot.body)
+            raise JobFailedError(f"Job '{self.name}' {verb}: {reason.rstrip()}{remedy} {left}".rstrip(), self)
 
     def _still(self, timeout: float | None) -> str:
+        done = f" ({self.progress.counts} done)" if self.progress else ""
         return (
-            f"Job '{self.name}' is still {self.status.value} after {timeout:g} s{self._done()}. "
+            f"Job '{self.name}' is still {self.status.value} after {timeout:g} s{done}. "
             f'It goes on; return to it with client.jobs.get("{self.name}").'
         )
 
@@ -344,6 +333,7 @@ class Job(Entity[JobView]):
             ("endpoint", self.endpoint_name),
             ("deployment", self.deployment_name),
             ("progress", self.progress),
+            ("retry of", self.retry_of),
             ("error", self.error),
             ("created", self.created_at),
             ("studio", None if self._workspace.session.is_local else self.studio_url),  # the local one is signed

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from azure_batch_endpoints._workspace import Workspace
 
 _DRIVER = re.compile(r"^(user_logs/std_log\w*\.txt|azureml-logs/70_driver_log.*\.txt|logs/azureml/executionlogs\.txt)$")
-_WORKER = re.compile(r"^logs/user/std(?:out|err)/[^/]+/(?P<worker>[^/]+?)\.std(?:out|err)\.txt$")
+_WORKER = re.compile(
+    r"^logs/user/(?:stdout|stderr|entry_script_log)/[^/]+/(?P<worker>[^/]+?)\.(?:stdout|stderr|log)\.txt$"
+)
 _STAMP = re.compile(r"^\[?(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?)(?P<zone>Z|\+00:00)?\]?[ :|]+")
 
 

@@ -19,6 +19,7 @@ from azure_batch_endpoints._spec_values import (
     ComputeName,
     Count,
     DeploymentName,
+    Flag,
     ResourceName,
     Seconds,
     TextMap,
@@ -81,6 +82,9 @@ class RunSettings(Spec):
     """Detail of the job's logs."""
     environment_variables: TextMap = Field(default_factory=dict)
     """Set for the scoring script."""
+    isolate_failures: Flag = False
+    """Whether a mini-batch that failed on its last try is split until the files that fail are found, so that the others
+    of it count; the local service does so, Azure takes no notice."""
 
 
 class ModelSpec(Spec):
@@ -293,9 +297,11 @@ class DeploymentSpec(Spec):
     def check(self) -> "list[Finding]":
         """Look for mistakes without sending anything.
 
+        Nothing is run and no model is loaded.
+
         Returns:
-            findings about paths, the scoring script (syntax, ``init``, ``run``, what it returns) and the settings;
-            empty when nothing was found.
+            findings about paths, the scoring script (syntax, ``init``, ``run``, what it returns, imports, habits), the
+            model and what the script looks for in it, the environment and the settings; empty when nothing was found.
         """
         from azure_batch_endpoints import checks
 
@@ -305,12 +311,13 @@ class DeploymentSpec(Spec):
         """Score a few local files in one real worker on this machine; nothing is sent.
 
         Args:
-            input: a local file or folder.
+            input: a local file or folder, or a pattern such as ``data/*.csv``.
             limit: files to score at most.
 
         Raises:
-            LocalPathError: the input, code or model is not there.
-            InvalidInputError: the model or code is not local, or the deployment has no scoring script.
+            LocalPathError: the input, code or model is not there, or the input holds no file.
+            ScoringScriptError: the script cannot be used, or ``init()`` fails; with the script's traceback.
+            InvalidInputError: the model or code is not local, or ``limit`` is below 1.
         """
         from azure_batch_endpoints import dryrun
 

@@ -1,10 +1,11 @@
 """The embedded blob endpoint beside Azurite: small puts and gets, one large blob up and down, a list of many.
 
-    python benchmarks/blob_store.py [--rounds 3] [--puts 3000] [--connections 16] [--large-mib 256] [--listed 20000]
+    python -m benchmarks.blob_store [--rounds 3] [--puts 3000] [--connections 16] [--large-mib 256] [--listed 20000]
 
 Both servers run at once in processes of their own, on their own folders of the same disk, and take turns within each
 round. Small requests come from a plain socket client that costs next to nothing, so that the server is measured; large
-blobs go through azure-storage-blob (16 MiB blocks, four at once, with MD5). Azurite is installed on first use.
+blobs go through azure-storage-blob (16 MiB blocks, four at once, with MD5). Azurite is installed on first use;
+`--quick` leaves it out.
 """
 
 from __future__ import annotations
@@ -223,13 +224,17 @@ def serve(folder: Path) -> None:
         asyncio.run(uvicorn.Server(config).serve([listener]))
 
 
-def report(ours: Contender, theirs: Contender) -> None:
+def report(ours: Contender, theirs: Contender | None) -> None:
     """Medians side by side."""
     for operation, values in ours.figures.items():
+        if theirs is None:
+            print(f"{operation:38s} {ours.name} {statistics.median(values):10,.1f}")
+            continue
         mine, other = statistics.median(values), statistics.median(theirs.figures[operation])
         ratio = mine / other if "/s" in operation else other / mine
         print(f"{operation:38s} {ours.name} {mine:10,.1f}   {theirs.name} {other:10,.1f}   ratio {ratio:5.2f}")
-    print(f"resident at the end, MiB: {ours.name} {ours.resident_mib():.0f}, {theirs.name} {theirs.resident_mib():.0f}")
+    held = ", ".join(f"{one.name} {one.resident_mib():.0f}" for one in (ours, theirs) if one)
+    print(f"resident at the end, MiB: {held}")
 
 
 def arguments() -> argparse.Namespace:
@@ -241,8 +246,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--large-mib", type=int, default=256)
     parser.add_argument("--listed", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, help="where the stores go for the run; a temporary folder by default")
+    parser.add_argument("--quick", action="store_true", help="one small round of the embedded endpoint alone")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.puts, options.large_mib, options.listed = 1, 200, 4, 200
+    return options
 
 
 def main() -> None:
@@ -253,10 +262,12 @@ def main() -> None:
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
-        azurite = stack.enter_context(Azurite(folder / "azurite", account=ACCOUNT, key=KEY))
+        theirs = None
+        if not options.quick:
+            azurite = stack.enter_context(Azurite(folder / "azurite", account=ACCOUNT, key=KEY))
+            theirs = Contender("azurite", azurite.endpoint, azurite.pid or 0)
         ours = stack.enter_context(embedded(folder / "embedded"))
-        theirs = Contender("azurite", azurite.endpoint, azurite.pid or 0)
-        measure([ours, theirs], options)
+        measure([ours, theirs] if theirs else [ours], options)
         report(ours, theirs)
 
 

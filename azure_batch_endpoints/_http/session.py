@@ -39,6 +39,7 @@ from azure_batch_endpoints._http.policies import (
     TimeLimitPolicy,
     logging_policy,
 )
+from azure_batch_endpoints._http.reviving import Reviver, is_back
 from azure_batch_endpoints._log_filter import blot_signatures
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._version import __version__
@@ -59,6 +60,7 @@ class Session:
         cloud: Cloud = PUBLIC,
         clock: Clock | None = None,
         transport: HttpTransport[HttpRequest, HttpResponse] | None = None,
+        reviver: Reviver | None = None,
     ) -> None:
         """Prepare; nothing is sent and no connection is opened.
 
@@ -70,6 +72,8 @@ class Session:
             clock: for tests.
             transport: azure-core transport; None makes a ``RequestsTransport`` when the first request leaves. The
                 session closes it. It must bear ``connection_timeout``, ``read_timeout`` and ``stream`` as keywords.
+            reviver: of the local service. A request that it died under is sent again, whatever its method: the local
+                service knows a job by its name, and everything else may be repeated anyway.
 
         Raises:
             TransportError: ``base_url`` is not https and not this machine.
@@ -77,6 +81,7 @@ class Session:
         self.base_url = base_url.rstrip("/")
         self.cloud = cloud
         self.clock = clock or Clock()
+        self.reviver = reviver
         self.is_local = leads_here(self.base_url)
         self.first_pause, self.longest_pause = (0.05, 0.5) if self.is_local else (0.5, 10.0)
         self._hosts = Hosts(self.base_url, cloud)
@@ -238,20 +243,23 @@ class Session:
         repeat: bool = False,
         deadline: Deadline | None = None,
     ) -> PipelineResponse[HttpRequest, HttpResponse]:
-        try:
-            return self._open(action).run(
-                request,
-                stream=stream,
-                audience=audience,
-                deadline=deadline,
-                retry_on_methods=REPEATABLE | {request.method} if repeat else REPEATABLE,
-            )
-        except (NoToken, ClientAuthenticationError) as error:
-            raise not_signed_in(error, action) from error
-        except AzureError as error:
-            if deadline is not None:
-                deadline.check()
-            raise no_answer(request, error, action) from error
+        while True:
+            times = self.reviver.times if self.reviver else 0
+            try:
+                return self._open(action).run(
+                    request,
+                    stream=stream,
+                    audience=audience,
+                    deadline=deadline,
+                    retry_on_methods=REPEATABLE | {request.method} if repeat else REPEATABLE,
+                )
+            except (NoToken, ClientAuthenticationError) as error:
+                raise not_signed_in(error, action) from error
+            except AzureError as error:
+                if deadline is not None:
+                    deadline.check()
+                if not is_back(self.reviver, times, action, deadline):
+                    raise no_answer(request, error, action) from error
 
     def _open(self, action: str) -> Pipeline[HttpRequest, HttpResponse]:
         with self._lock:

@@ -46,6 +46,8 @@ def job_page(
     title: str,
     rows: Sequence[tuple[str, object]],
     progress: str | None,
+    causes: Sequence[str],
+    first: tuple[str, str] | None,
     failed: Sequence[tuple[str, str, str]],
     logs: Mapping[str, str],
     again: int | None,
@@ -56,14 +58,17 @@ def job_page(
         title: heading.
         rows: name and value.
         progress: ``JobProgress`` as JSON text, or None.
+        causes: why input files failed, grouped, a line each.
+        first: what failed first, and its traceback; or None.
         failed: path, error and traceback of input files that failed.
         logs: address of each log file by its path.
         again: seconds after which the browser loads it again, or None.
     """
     shown = [(name, text(value)) for name, value in rows]
     known = json.loads(progress) if progress else {}
+    values = {"title": title, "rows": shown, "progress": known, "causes": causes, "first": first}
     template = _templates().get_template("job.html")
-    return str(template.render(title=title, rows=shown, progress=known, failed=failed, logs=logs, again=again))
+    return str(template.render(**values, failed=failed, logs=logs, again=again))
 
 
 @lru_cache(maxsize=1)

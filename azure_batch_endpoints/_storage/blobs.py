@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from typing_extensions import Self
@@ -28,14 +28,14 @@ from azure_batch_endpoints.errors import ConflictError, InvalidInputError, NotFo
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
 
+    from azure_batch_endpoints._http.reviving import Reviver
+
 __all__ = ["BLOCK", "NOT_AN_ACCOUNT", "BlobItem", "Container", "ContainerCredential", "container_sas"]
 
 BLOCK = 16 * 1024 * 1024
-"""Bytes of one block or range: above it a file travels in pieces."""
+"""Bytes above which a file travels in pieces of that size; the same in ``connection``."""
 CONCURRENCY = 4
 """Pieces of one file in flight at once."""
-_CONNECT_TIMEOUT = 10
-_READ_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,15 @@ def container_sas(account: str, key: str, container: str, *, hours: float, permi
 class Container:
     """A container and the right to use it; safe to share between threads. Its repr shows no secret."""
 
-    def __init__(self, url: str, credential: ContainerCredential | None = None, *, of_service: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        credential: ContainerCredential | None = None,
+        *,
+        of_service: bool = False,
+        beside_service: bool = False,
+        reviver: Reviver | None = None,
+    ) -> None:
         """Prepare; nothing is sent.
 
         Args:
@@ -91,6 +99,8 @@ class Container:
                 without a query.
             credential: None for a container that anyone may read.
             of_service: it is the local service's own, so its silence means that the service has ended.
+            beside_service: it is the local service's own, answered by a server beside it, which comes back.
+            reviver: of the local service, for a container that is its own.
 
         Raises:
             InvalidInputError: the URL names no container, or a credential would travel unprotected.
@@ -112,13 +122,27 @@ class Container:
         self.account_url = f"{parts.scheme}://{parts.netloc}" + "".join(f"/{one}" for one in before)
         self.url = f"{self.account_url}/{name}"
         self.credential = credential
-        self._host, self._of_service = parts.netloc, of_service
+        self._host, self._of_service, self._beside_service = parts.netloc, of_service, beside_service
+        self._reviver = reviver
         self._client: ContainerClient | None = None
         self._lock = Lock()
 
     def __repr__(self) -> str:
         """Show where it is, without the credential."""
         return f"Container({self.url!r})"
+
+    def page(self, prefix: str = "", marker: str = "") -> tuple[list[BlobItem], str]:
+        """Return some of the blobs that :meth:`list` yields, in one request, and the marker of the next ones or ``""``.
+
+        Args:
+            prefix: their names begin with it.
+            marker: where to go on, as the page before said; empty for the first page.
+        """
+        with self._translated(f"list '{prefix}' in container '{self.name}'"):
+            listing = self._open().list_blobs(name_starts_with=prefix or None, include=["metadata"])
+            pages = listing.by_page(marker or None)
+            found = [_item(blob) for blob in next(pages, ()) if (blob.metadata or {}).get("hdi_isfolder") != "true"]
+            return found, str(getattr(pages, "continuation_token", None) or "")
 
     def list(self, prefix: str = "") -> Iterator[BlobItem]:
         """Yield the blobs whose names begin with ``prefix``, in the order of their names, page by page.
@@ -158,12 +182,13 @@ class Container:
                 return b""
             return content
 
-    def download(self, name: str, dest: Path) -> None:
+    def download(self, name: str, dest: Path, check: Callable[[], None] | None = None) -> None:
         """Bring a blob to a local file, which appears whole or not at all.
 
         Args:
             name: the blob.
             dest: the file; its folders are made, and a file that is there is replaced.
+            check: called for each range that came; stops the download by raising.
 
         Raises:
             NotFoundError: there is no such blob.
@@ -171,7 +196,8 @@ class Container:
         """
         part = dest.with_name(f".{uuid.uuid4().hex}.part")
         with self._translated(f"download blob '{name}' in container '{self.name}' to '{dest}'"):
-            stream = self._open().download_blob(name, max_concurrency=CONCURRENCY)
+            hook = None if check is None else _hook(lambda _got: check())
+            stream = self._open().download_blob(name, max_concurrency=CONCURRENCY, progress_hook=hook)
             dest.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with part.open("wb") as file:
@@ -267,48 +293,22 @@ class Container:
 
     def _translated(self, action: str) -> AbstractContextManager[None]:
         secret_url = self.credential is not None and self.credential.sas is not None
-        return translated(self._host, action, secret_url=secret_url, of_service=self._of_service)
+        return translated(
+            self._host,
+            action,
+            secret_url=secret_url,
+            of_service=self._of_service,
+            beside_service=self._beside_service,
+        )
 
     def _open(self) -> ContainerClient:
         with self._lock:
             if self._client is None:
-                self._client = self._connect()
+                from azure_batch_endpoints._storage import connection
+
+                how = connection.Patience(self._reviver, beside_service=self._beside_service)
+                self._client = connection.opened(self.account_url, self.name, self.account, self.credential, how)
             return self._client
-
-    def _connect(self) -> ContainerClient:
-        from azure.core.pipeline.transport import RequestsTransport
-        from azure.storage.blob import ContainerClient, ExponentialRetry
-
-        local = leads_here(self.url)
-        retry = ExponentialRetry(
-            initial_backoff=0 if local else 1, increment_base=1 if local else 2, random_jitter_range=0 if local else 1
-        )
-        # A proxy of the environment must not come between this machine and itself.
-        transport = RequestsTransport(
-            connection_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, use_env_settings=not local
-        )
-        return ContainerClient(
-            self.account_url,
-            self.name,
-            credential=self._secret(),
-            transport=transport,
-            retry_policy=retry,
-            permit_redirects=False,  # key or signature would go along
-            max_single_put_size=BLOCK,
-            max_block_size=BLOCK,
-            max_single_get_size=BLOCK,
-            max_chunk_get_size=BLOCK,
-        )
-
-    def _secret(self) -> Any:  # noqa: ANN401 (the library takes five unrelated types here)
-        from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-
-        given = self.credential
-        if given is None:
-            return None
-        if given.account_key is not None:
-            return AzureNamedKeyCredential(self.account, given.account_key)
-        return AzureSasCredential(given.sas.lstrip("?")) if given.sas is not None else given.token
 
 
 def _hook(on_bytes: Callable[[int], None]) -> Callable[[int, int | None], None]:

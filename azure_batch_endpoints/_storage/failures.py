@@ -29,20 +29,28 @@ _REMEDY = {
     409: "It exists already, or something else holds it.",
     412: "Something else changed it meanwhile. Try again.",
 }
+_SERVICE_ENDED = "The local service seems to have ended. Start it again with BatchClient.local()."
+_BESIDE = (
+    "It is the local service's blob store, a server of its own. Azurite is started again when it ends: try again in a "
+    "moment; service.log in the root folder tells more."
+)
 NOT_AN_ACCOUNT = "NotAStorageAccount"
 """Code of the error when a web server answered with a page of its own."""
 _CODE = re.compile(r"ErrorCode:\s*(\w+)")
 
 
 @contextmanager
-def translated(host: str, action: str, *, secret_url: bool, of_service: bool = False) -> Iterator[None]:
+def translated(
+    host: str, action: str, *, secret_url: bool, of_service: bool = False, beside_service: bool = False
+) -> Iterator[None]:
     """Turn what azure-core raises inside the block into this package's errors.
 
     Args:
         host: host and port of the account, for the text.
         action: continues "Could not …", with the user's own names.
         secret_url: the URLs carry a signature, so the cause (whose text may show it) is not chained.
-        of_service: the account is the local service's own.
+        of_service: the account is the local service's own, answered by the service itself.
+        beside_service: it is the local service's own, a server beside it (Azurite).
 
     Raises:
         ServiceError: the account answered with an error.
@@ -51,13 +59,14 @@ def translated(host: str, action: str, *, secret_url: bool, of_service: bool = F
     """
     from azure.core.exceptions import AzureError, DeserializationError, HttpResponseError  # with the first transfer
 
+    remedy = _SERVICE_ENDED if of_service else _BESIDE if beside_service else _remedy(host)
     try:
         yield
     except HttpResponseError as error:
         refused = _refused(error, host, action, signed=secret_url) if error.status_code else None
-        raise refused or _silent(error, host, action, of_service=of_service) from _cause(error, secret_url=secret_url)
+        raise refused or _silent(error, host, action, remedy) from _cause(error, secret_url=secret_url)
     except AzureError as error:
-        raise _silent(error, host, action, of_service=of_service) from _cause(error, secret_url=secret_url)
+        raise _silent(error, host, action, remedy) from _cause(error, secret_url=secret_url)
     except (DeserializationError, ValueError) as error:  # no AzureError: a web server answered with a page of its own
         if isinstance(error, BatchEndpointsError):
             raise
@@ -93,17 +102,17 @@ def _refused(error: HttpResponseError, host: str, action: str, *, signed: bool) 
     return from_response(409 if status == 412 else status, headers, body, action=action, remedy=remedy)
 
 
-def _silent(error: AzureError, host: str, action: str, *, of_service: bool) -> TransportError:
+def _silent(error: AzureError, host: str, action: str, remedy: str) -> TransportError:
     from azure.core.exceptions import ServiceRequestError
 
     what = "could not be reached" if isinstance(error, ServiceRequestError) else "gave no whole answer"
-    if leads_here(f"//{host}") and not of_service:
-        remedy = "It is an address of this machine: is a storage service running there?"
-    elif of_service:
-        remedy = "The local service seems to have ended. Start it again with BatchClient.local()."
-    else:
-        remedy = "Check the network, VPN and proxy (HTTPS_PROXY), then try again."
     return TransportError(f"Could not {action}: the storage account at '{host}' {what}. {remedy}")
+
+
+def _remedy(host: str) -> str:
+    if leads_here(f"//{host}"):
+        return "It is an address of this machine: is a storage service running there?"
+    return "Check the network, VPN and proxy (HTTPS_PROXY), then try again."
 
 
 def _local(error: OSError, action: str) -> Exception:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure_batch_endpoints._wire import bodies_2021, models, scalars, versions
+from azure_batch_endpoints._wire import bodies_2021, models, routes, scalars, versions
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.inputs import Input
 from azure_batch_endpoints.specs import (
@@ -57,7 +57,7 @@ class JobOverrides:
         output_uri: folder that takes the output, or None for the service's own place.
         output_file_name: name of the merged file.
         settings: any of ``mini_batch_size``, ``instance_count``, ``max_concurrency_per_instance``,
-            ``error_threshold``, ``logging_level``.
+            ``error_threshold``, ``logging_level``, ``isolate_failures``.
         retry_settings: tries and time limit.
         experiment_name: experiment.
         tags: tags of the job.
@@ -94,7 +94,7 @@ def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: st
         compute=assets.compute_id,
         resources={"instanceCount": spec.settings.instance_count, "properties": {}},
         **settings_body(spec.settings),
-        properties=dict(spec.properties),
+        properties={**spec.properties, **({routes.ISOLATE_PROPERTY: "true"} if spec.settings.isolate_failures else {})},
     )
     if assets.code_id is not None:
         inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": spec.scoring_script}
@@ -102,7 +102,10 @@ def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: st
 
 
 def settings_body(settings: RunSettings) -> JsonBody:
-    """Return the settings as a deployment's properties; ``instance_count`` goes into its ``resources``."""
+    """Return the settings as a deployment's properties.
+
+    ``instance_count`` goes into its ``resources``, ``isolate_failures`` into the texts that the service keeps for us.
+    """
     return {
         "miniBatchSize": settings.mini_batch_size,
         "maxConcurrencyPerInstance": settings.max_concurrency_per_instance,
@@ -132,6 +135,7 @@ def settings_from(properties: models.DeploymentProperties) -> RunSettings:
 
 def setting_values(properties: models.DeploymentProperties) -> JsonBody:
     """Return a deployment's settings as they stand in its body, under the names of :class:`RunSettings`; no retries."""
+    isolate = (properties.properties or {}).get(routes.ISOLATE_PROPERTY)
     return {
         "mini_batch_size": properties.mini_batch_size,
         "max_concurrency_per_instance": properties.max_concurrency_per_instance,
@@ -141,6 +145,7 @@ def setting_values(properties: models.DeploymentProperties) -> JsonBody:
         "output_file_name": properties.output_file_name,
         "logging_level": properties.logging_level,
         "environment_variables": properties.environment_variables,
+        "isolate_failures": None if isolate is None else str(isolate).lower() == "true",  # a text nobody has checked
     }
 
 
@@ -169,6 +174,7 @@ def job_settings_from(job: models.BatchJobProperties, base: RunSettings) -> RunS
         output_file_name=job.output_file_name,
         logging_level=job.logging_level,
         retry_settings=retry_from(job.retry_settings, base.retry_settings),
+        isolate_failures=(job.properties or {}).get(routes.ISOLATE_PROPERTY),
     )
     return RunSettings(**{name: over.get(name, getattr(base, name)) for name in RunSettings.model_fields})
 
@@ -262,11 +268,15 @@ def job_body(inputs: Mapping[str, Input], overrides: JobOverrides, *, api_versio
         InvalidInputError: 2021-10-01 takes exactly one input.
     """
     settings = dict(overrides.settings)
-    instance_count = settings.pop("instance_count", None)
+    instance_count, isolate = settings.pop("instance_count", None), settings.pop("isolate_failures", None)
+    texts = _present(
+        experimentName=overrides.experiment_name or None,
+        **{routes.ISOLATE_PROPERTY: None if isolate is None else str(isolate).lower()},
+    )
     inner = _present(
         name=overrides.name,
         tags=dict(overrides.tags) if overrides.tags else None,
-        properties={"experimentName": overrides.experiment_name} if overrides.experiment_name else None,
+        properties=texts or None,
         compute={"instanceCount": instance_count} if instance_count is not None else None,
         retrySettings=retry_body(overrides.retry_settings) if overrides.retry_settings else None,
         **{_camel(name): value for name, value in settings.items()},

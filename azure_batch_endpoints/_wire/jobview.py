@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from azure_batch_endpoints._wire import models, routes, scalars
+from azure_batch_endpoints.items import JobProgress
 from azure_batch_endpoints.states import JobStatus
 
 _OWNER = re.compile(r"/batchEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<deployment>[^/]+)/jobs/", re.IGNORECASE)
@@ -38,7 +39,19 @@ class JobView:
     output_uri: str | None
     output_file_name: str | None
     rows: list[Mapping[str, Any]] = field(default_factory=list)
+    retry_of: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_partial_rows(self) -> bool:
+        """Whether it ended early and left rows that can be read: the service tells their form only then."""
+        return bool(self.rows) and self.status.is_terminal and self.status is not JobStatus.COMPLETED
+
+    @property
+    def scored(self) -> str:
+        """How many files were scored, e.g. ``412 of 1,000 files, 18 failed``; empty for none or not known."""
+        progress = JobProgress.from_wire(self.progress or {})
+        return progress.counts if progress.items_done else ""
 
 
 def job_view(raw: object) -> JobView:
@@ -63,6 +76,7 @@ def job_view(raw: object) -> JobView:
         output_uri=_output(inside.outputs or extra.get("outputData")),
         output_file_name=parameters.get("append_row_file_name") or extra.get("outputFileName"),
         rows=_row_formats(_json(kept.get(routes.ROWS_PROPERTY))),
+        retry_of=kept.get(routes.RETRY_PROPERTY) or None,
         tags=tags,
     )
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from azure_batch_endpoints import _documents
 from azure_batch_endpoints._spec_base import Spec
 from azure_batch_endpoints._spec_values import own
-from azure_batch_endpoints._wire import convert, models, scalars, uris
+from azure_batch_endpoints._wire import convert, models, routes, scalars, uris
 from azure_batch_endpoints.errors import SpecError
 from azure_batch_endpoints.specs import (
     ComputeSpec,
@@ -49,7 +49,7 @@ def endpoint_spec(body: models.EndpointBody) -> EndpointSpec:
 def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
     """Return what a deployment is; model, code, environment and compute as ids of the workspace."""
     properties = body.properties
-    code = properties.code_configuration
+    code, kept = properties.code_configuration, properties.properties or {}
     return _read(
         DeploymentSpec,
         name=body.name or "",
@@ -61,7 +61,7 @@ def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
         settings=settings(properties),
         description=properties.description,
         tags=body.tags,
-        properties=own(properties.properties or {}),
+        properties={name: one for name, one in own(kept).items() if name != routes.ISOLATE_PROPERTY},
     )
 
 

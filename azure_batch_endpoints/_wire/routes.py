@@ -30,6 +30,10 @@ ROWS_PROPERTY = "azure_batch_endpoints.rows"
 """Job property of the local service: kind of the returned rows, DataFrame column names and dtypes, as JSON text."""
 RETRY_PROPERTY = "azure_batch_endpoints.retry_of"
 """Property of an invoke to the local service: score only the inputs that failed in the job of this name."""
+RETRY_PENDING_PROPERTY = "azure_batch_endpoints.retry_pending"
+"""Property of such an invoke: ``true`` adds the inputs that were never scored."""
+ISOLATE_PROPERTY = "azure_batch_endpoints.isolate_failures"
+"""Property of a deployment and of an invoke: ``true`` or ``false``; a service that does not know it only keeps it."""
 
 AssetKind: TypeAlias = Literal["codes", "models", "environments", "data", "datasets"]
 
@@ -94,6 +98,10 @@ class WorkspacePath:
     def job_items(self, name: str) -> str:
         """Return the ledger of one job: a route of the local service only."""
         return f"{self.job(name)}/items"
+
+    def job_rows(self, name: str) -> str:
+        """Return where the rows of one job came from: a route of the local service only."""
+        return f"{self.job(name)}/rows"
 
     def assets(self, kind: AssetKind) -> str:
         """Return the collection of asset containers of one kind."""

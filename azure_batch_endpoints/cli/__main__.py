@@ -10,6 +10,7 @@ from click.exceptions import Exit
 
 from azure_batch_endpoints._version import __version__
 from azure_batch_endpoints.cli import invoke as _invoke  # noqa: F401 (adds its verb to its noun)
+from azure_batch_endpoints.cli import trying as _trying  # noqa: F401 (likewise)
 from azure_batch_endpoints.cli.asset import asset_groups, dataset_group
 from azure_batch_endpoints.cli.commands import Noun
 from azure_batch_endpoints.cli.compute import compute_group

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -10,25 +10,18 @@ import click
 
 from azure_batch_endpoints import _documents, inputs
 from azure_batch_endpoints._spelling import suggestion
+from azure_batch_endpoints.cli import settings
 from azure_batch_endpoints.cli.commands import named, tag
 from azure_batch_endpoints.cli.endpoint import endpoint_group
-from azure_batch_endpoints.cli.job import started, waiting
+from azure_batch_endpoints.cli.job import isolate, started, waiting
 from azure_batch_endpoints.cli.output import Output
 from azure_batch_endpoints.cli.workspace import verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.endpoints import BatchEndpoint
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.inputs import Input, InputLike
-from azure_batch_endpoints.specs import RetrySettings, RunSettings
+from azure_batch_endpoints.specs import RetrySettings
 
-_SETTINGS = frozenset(RunSettings.model_fields) - {"output_action", "environment_variables", "retry_settings"}
-_SETTABLE = _SETTINGS | {f"retry_settings.{name}" for name in RetrySettings.model_fields}
-_BESIDE = {"job_name": "job_name", "experiment_name": "experiment_name"}
-_OTHERWISE = {
-    "compute.instance_count": "instance_count",
-    "resources.instance_count": "instance_count",
-    **{f"settings.{name}": name for name in _SETTABLE},
-}
 _OUTPUT = "output_dataset."
 _BY_NAME = ("inputs", "outputs")
 _Named: TypeAlias = "Mapping[str, Mapping[str, str]]"
@@ -54,12 +47,13 @@ _LITERALS = frozenset({"string", "integer", "number", "boolean"})
 @click.option("--deployment-name", "-d", "deployment", metavar="NAME", help="Who scores; default: the default one.")
 @click.option("--mini-batch-size", "-m", type=int, metavar="N", help="Files given to one run().")
 @click.option("--instance-count", "-c", type=int, metavar="N", help="Nodes.")
+@isolate
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help=f"inputs.NAME.path, inputs.NAME.type, the same of outputs, or one of {', '.join(sorted(_SETTABLE))}.",
+    help=f"inputs.NAME.path, inputs.NAME.type, the same of outputs, or one of {', '.join(sorted(settings.SETTABLE))}.",
 )
 @click.option("--job-name", metavar="NAME", help="Name of the job; one that exists gives that job.")
 @click.option("--experiment-name", metavar="NAME", help="Experiment; default: the endpoint's name.")
@@ -75,7 +69,7 @@ def invoke(
     )
     asked = _asked(options, several)
     output, file_name = _output(options.pop("output"), places, changes)
-    changed = read_settings(changes)
+    changed = settings.of_job(changes, passed_over=(_OUTPUT, *(f"{group}." for group in _BY_NAME)))
     endpoint = client.endpoints.get(name)
     if "retry_settings" in changed:
         changed["retry_settings"] = _whole(changed["retry_settings"], endpoint, options["deployment"])
@@ -83,31 +77,6 @@ def invoke(
     if file_name is not None:
         changed.setdefault("output_file_name", file_name)
     started(client, out, endpoint.invoke(*asked[0], **{**asked[1], **changed, **chosen}), wait=wait)
-
-
-def read_settings(given: Iterable[str]) -> dict[str, Any]:
-    """Read ``--set key=value`` pairs into keyword arguments of ``invoke``; inputs and outputs are read elsewhere.
-
-    Raises:
-        InvalidInputError: a pair without ``=``, or a key that cannot be set for one job.
-        SpecError: a value that the setting cannot have.
-    """
-    nested: dict[str, Any] = {}
-    beside: dict[str, str] = {}
-    for pair in given:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidInputError(f"--set {pair}: write --set {pair}=<value>.")
-        key = _OTHERWISE.get(key, key)
-        if key in _BESIDE:
-            beside[_BESIDE[key]] = value
-        elif key in _SETTABLE:
-            group, _, inner = key.rpartition(".")
-            (nested.setdefault(group, {}) if group else nested)[inner] = value
-        elif not key.startswith((_OUTPUT, *(f"{group}." for group in _BY_NAME))):
-            raise InvalidInputError(f"--set {pair}: there is no '{key}'. {suggestion(key, _SETTABLE | set(_BESIDE))}")
-    checked = RunSettings(**nested)
-    return {**{name: getattr(checked, name) for name in nested}, **beside}
 
 
 def _output(path: str | None, named_outputs: _Named, changes: tuple[str, ...]) -> tuple[str | None, str | None]:

@@ -1,7 +1,8 @@
-"""``abe job``: look at jobs, follow them, get their results."""
+"""``abe job``: look at jobs, follow them, get their results, retry what failed."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import webbrowser
@@ -10,18 +11,24 @@ from itertools import islice
 import click
 
 from azure_batch_endpoints import _runs
-from azure_batch_endpoints.cli import shapes
-from azure_batch_endpoints.cli.commands import Noun, limit, named
+from azure_batch_endpoints.cli import settings, shapes
+from azure_batch_endpoints.cli.commands import Noun, given, limit, named, sets
 from azure_batch_endpoints.cli.output import Output
 from azure_batch_endpoints.cli.workspace import ends_with_us, service_of, set_archived, verb
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.job import Job
 from azure_batch_endpoints.logs import LogEntry
+from azure_batch_endpoints.specs import RetrySettings
 
 timeout = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait at most.")
 waiting = click.option(
     "--wait/--no-wait", default=None, help="Wait for the end; default: only if the service ends too."
+)
+isolate = click.option(
+    "--isolate-failures/--no-isolate-failures",
+    default=None,
+    help="Split a mini-batch that failed for good until the files that fail are found; default: the deployment's.",
 )
 JOB_COLUMNS = ["name", "status", "endpoint", "deployment", "progress", "created"]
 OUTPUT = "score"
@@ -108,7 +115,9 @@ def cancel(client: BatchClient, out: Output, name: str) -> None:
     if job.status.is_terminal:
         out.word(f"Job '{job.name}' had ended before: it is {job.status.value}. Nothing was cancelled.")
         return
-    out.word(f"Job '{job.cancel().name}' is {job.status.value}.")
+    status = job.cancel().status
+    scored = f" after {job.progress.counts}" if job.progress else ""
+    out.word(f"Job '{job.name}' is {status.value}{scored}.")
 
 
 @verb(job_group)
@@ -134,16 +143,31 @@ def restore(client: BatchClient, out: Output, name: str) -> None:
 def items(client: BatchClient, out: Output, name: str, status: str | None, limit: int | None) -> None:
     """List what became of each input file."""
     found = islice(client.jobs.get(name).items(status=status), limit)
-    columns = ["path", "status", "mini_batch", "attempts", "worker", "error_type", "error_message"]
+    columns = ["path", "status", "mini_batch", "attempts", "worker", "error_type", "error_place", "error_message"]
     out.many((list(vars(one).items()) for one in found), columns)
 
 
 @verb(job_group, own=True)
 @named("job")
+@click.option("--include-pending", is_flag=True, help="The files that were never scored, too.")
+@isolate
+@sets
 @waiting
-def retry_failed(client: BatchClient, out: Output, name: str, wait: bool | None) -> None:
+def retry_failed(
+    client: BatchClient,
+    out: Output,
+    name: str,
+    include_pending: bool,
+    isolate_failures: bool | None,
+    changes: tuple[str, ...],
+    wait: bool | None,
+) -> None:
     """Start a new job over exactly the files that failed in this one; prints its name."""
-    started(client, out, client.jobs.get(name).retry_failed(), wait=wait)
+    job = client.jobs.get(name)
+    asked = {**settings.of_job(changes), **given({"isolate_failures": isolate_failures})}
+    if "retry_settings" in asked:
+        asked["retry_settings"] = _whole(asked["retry_settings"], job)
+    started(client, out, job.retry_failed(include_pending=include_pending, **asked), wait=wait)
 
 
 @verb(job_group)
@@ -188,6 +212,15 @@ def started(client: BatchClient, out: Output, job: Job, *, wait: bool | None) ->
         _ended(job.wait(progress=out.progress, raise_on_failure=False), out)
     elif not short_lived:  # else the verb says how its job goes on
         out.hint(f"abe job stream {job.name}")
+
+
+def _whole(retry: RetrySettings, job: Job) -> RetrySettings:
+    """Take from the earlier job what was not given: a job's retry settings go out as a whole."""
+    said = {name: getattr(retry, name) for name in retry.model_fields_set}
+    kept = job.raw.get("properties", {}).get("properties") or {}
+    parameters = json.loads(kept.get("azureml.parameters") or "{}")
+    earlier = {"max_retries": parameters.get("run_max_try"), "timeout": parameters.get("run_invocation_timeout")}
+    return RetrySettings(**given({**earlier, **said}))
 
 
 def _steps(client: BatchClient, name: str) -> list[list[tuple[str, object]]]:

@@ -52,6 +52,11 @@ def local_group() -> None:
     "--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes at once; default: the cores."
 )
 @click.option(
+    "--worker-memory",
+    metavar="SIZE",
+    help="What one worker process may hold, e.g. 2GiB; default: its share of 90 % of the machine's memory.",
+)
+@click.option(
     "--storage", envvar=_STORAGE, show_envvar=True, help="azurite; a connection string goes into the variable."
 )
 @click.option("--environments", type=click.Choice(["host", "build"]), help="Interpreter that scores; default: host.")
@@ -119,7 +124,7 @@ def _show(root: AnyPath | None, out: Output) -> bool:
 
     record = running.find(root)
     if record is not None:
-        names = ("root", "pid", "base_url", "workers", "storage", "environments", "stay", "version")
+        names = ("root", "pid", "base_url", "workers", "worker_memory", "storage", "environments", "stay", "version")
         place = {"subscription_id": SUBSCRIPTION_ID, "resource_group": RESOURCE_GROUP, "workspace": WORKSPACE}
         shown = [(name, getattr(record, name)) for name in names]
         out.one([*shown, ("blob_endpoint", record.endpoint), *place.items()])

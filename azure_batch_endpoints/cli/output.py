@@ -66,8 +66,9 @@ class Output:
             click.echo(label(shown.rows))
         elif self.style == "table" and self._query is None:
             width = max(len(name) for name, _ in shown.rows)
+            below = "\n" + " " * (width + 2)
             for name, value in shown.rows:
-                click.echo(f"{name:<{width}}  {_render.text(value)}".rstrip())
+                click.echo(f"{name:<{width}}  {_render.text(value).replace(chr(10), below)}".rstrip())
         else:
             self._value(self._picked(dict(shown.data)))
 

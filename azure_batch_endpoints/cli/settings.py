@@ -1,6 +1,6 @@
 """``--set a.b=value``: what a YAML file says, changed on the command line before it becomes a spec.
 
-The overrides of one job, which have keys of their own, are in ``invoke``.
+The overrides of one job have keys of their own.
 """
 
 from __future__ import annotations
@@ -12,10 +12,21 @@ from typing import Any, TypeVar
 
 from azure_batch_endpoints import _spec_fields
 from azure_batch_endpoints._spec_base import Origin, Spec, from_here
+from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.errors import InvalidInputError
+from azure_batch_endpoints.specs import RetrySettings, RunSettings
 
 _Spec = TypeVar("_Spec", bound=Spec)
 _NOWHERE = Origin(Path("--set"), {})
+_OF_JOB = frozenset(RunSettings.model_fields) - {"output_action", "environment_variables", "retry_settings"}
+SETTABLE = _OF_JOB | {f"retry_settings.{name}" for name in RetrySettings.model_fields}
+"""Settings that one job can override."""
+_BESIDE = frozenset({"job_name", "experiment_name"})
+_OTHERWISE = {
+    "compute.instance_count": "instance_count",
+    "resources.instance_count": "instance_count",
+    **{f"settings.{name}": name for name in SETTABLE},
+}
 
 
 def spec_of(kind: type[_Spec], file: str | None, changes: Iterable[str], **options: Any) -> _Spec:
@@ -57,6 +68,35 @@ def read(changes: Iterable[str]) -> dict[str, Any]:
             raise InvalidInputError(f"--set {pair}: write --set <key>=<value>.")
         found[key] = _value(value)
     return found
+
+
+def of_job(changes: Iterable[str], *, passed_over: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read ``key=value`` pairs into keyword arguments of ``invoke`` and ``retry_failed``.
+
+    Args:
+        changes: the pairs.
+        passed_over: keys that begin so are read elsewhere.
+
+    Raises:
+        InvalidInputError: a pair without ``=``, or a key that cannot be set for one job.
+        SpecError: a value that the setting cannot have.
+    """
+    nested: dict[str, Any] = {}
+    beside: dict[str, str] = {}
+    for pair in changes:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidInputError(f"--set {pair}: write --set {pair}=<value>.")
+        key = _OTHERWISE.get(key, key)
+        if key in _BESIDE:
+            beside[key] = value
+        elif key in SETTABLE:
+            group, _, inner = key.rpartition(".")
+            (nested.setdefault(group, {}) if group else nested)[inner] = value
+        elif not passed_over or not key.startswith(passed_over):
+            raise InvalidInputError(f"--set {pair}: there is no '{key}'. {suggestion(key, SETTABLE | _BESIDE)}")
+    checked = RunSettings(**nested)
+    return {**{name: getattr(checked, name) for name in nested}, **beside}
 
 
 def _value(text: str) -> object:

@@ -60,6 +60,7 @@ def deployment(one: BatchDeployment) -> Shown:
         },
         "error_threshold": settings.error_threshold,
         "logging_level": settings.logging_level,
+        "isolate_failures": settings.isolate_failures,
         "provisioning_state": one.provisioning_state.value,
         "creation_context": _created(one.raw),
     }
@@ -83,6 +84,7 @@ def job(one: Job) -> Shown:
         "endpoint_name": one.endpoint_name,
         "deployment_name": one.deployment_name,
         "progress": plain(one.progress),
+        "retry_of": one.retry_of,
         "error": one.error,
         "services": {name: {"endpoint": url, "type": name} for name, url in reached.items()},
         "interactionEndpoints": {name: {"endpoint": url} for name, url in reached.items()},

@@ -51,6 +51,13 @@ _SAID: tuple[tuple[str, _Words], ...] = (
     (r"(See|Logs:|Its logs tell:) job\.logs\(\)", r"Logs: abe job logs {job}"),
     (r"(Wait for its end first|Wait for it|Wait): job\.wait\(\)", r"\1: abe job wait {job}"),
     (r"[\w.]*jobs\.get\(\"([^\"]+)\"\)", r"abe job show \1"),
+    (
+        r"Rows scored before: job\.results\.to_pandas\(partial=True\)",
+        "Rows scored before, in its folder partial: abe job download {job} --dest .",
+    ),
+    (r"job\.retry_failed\(include_pending=True\)", "abe job retry-failed {job} --include-pending"),
+    (r"job\.retry_failed\(\)", "abe job retry-failed {job}"),
+    (r"\binclude_pending=True\b", "--include-pending"),
     (r"Start it again with invoke\(\)", "To score again, invoke the endpoint again: abe endpoint invoke"),
     (r"; invoke\(\) again", "; invoke the endpoint again"),
     (r"and invoke\(\) named none", "and none was named"),

@@ -239,10 +239,12 @@ def _left_behind(client: BatchClient, out: Output) -> None:
 def _after(job: Job) -> str:
     """Return what could come after a job that failed; a retry only where it has something to do."""
     looking = f"abe job logs {job.name}"
-    progress = job.progress
+    progress, retry = job.progress, f"abe job retry-failed {job.name}"
+    if progress is not None and progress.items_done and progress.items_done != progress.items_total:
+        return f"{looking}\n{retry} --include-pending"
     if progress is None or not progress.items_failed:
         return f"{looking}\nNo file failed by itself, so there is none to retry: mend the cause and invoke again."
-    return f"{looking}\nabe job items {job.name} --status failed\nabe job retry-failed {job.name}"
+    return f"{looking}\nabe job items {job.name} --status failed\n{retry}"
 
 
 def _targets(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)

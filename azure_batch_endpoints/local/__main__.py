@@ -8,12 +8,16 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
 
 from azure_batch_endpoints.errors import BatchEndpointsError, redact
+from azure_batch_endpoints.local import disk
+from azure_batch_endpoints.local.engines.memory import fair_share
 from azure_batch_endpoints.local.job import ServiceSettings
+from azure_batch_endpoints.local.sizes import memory_size
 
 STORAGE_VARIABLE = "AZURE_BATCH_ENDPOINTS_STORAGE"
 """`azurite` or a connection string, for a service started by hand: a command line can be read by everyone."""
@@ -38,16 +42,24 @@ def _run(given: argparse.Namespace) -> bool:
     """Serve; return whether all threads have ended."""
     storage = json.load(sys.stdin)["storage"] if given.detached else os.environ.pop(STORAGE_VARIABLE, None)
     root = given.root.expanduser().resolve()
-    settings = ServiceSettings(root, given.workers or os.cpu_count() or 1, storage, given.environments, given.stay)
+    workers = given.workers or os.cpu_count() or 1
+    memory = given.worker_memory or fair_share(workers)
+    settings = ServiceSettings(root, workers, storage, given.environments, given.stay, memory)
     report = _Report(detached=given.detached)
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         from azure_batch_endpoints.local.server import serve
 
         return serve(settings, report.ready)
-    except (BatchEndpointsError, OSError) as error:
-        report.failed(redact(str(error)))
+    except (BatchEndpointsError, OSError, sqlite3.Error) as error:
+        report.failed(redact(_reason(error, root)))
         sys.exit(1)
+
+
+def _reason(error: Exception, root: Path) -> str:
+    if disk.is_full(error):
+        return disk.advice(root)
+    return f"The databases in '{root}' cannot be used: {error}." if isinstance(error, sqlite3.Error) else str(error)
 
 
 class _Report:
@@ -84,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m azure_batch_endpoints.local", description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--workers", type=int, default=None, help="most worker processes at once; default: the cores")
+    parser.add_argument(
+        "--worker-memory",
+        type=memory_size,
+        metavar="SIZE",
+        help="what one worker process may hold, e.g. 2GiB; default: its share of 90 %% of the machine's memory",
+    )
     parser.add_argument("--environments", choices=["host", "build"], default="host")
     parser.add_argument("--stay", action="store_true", help="go on without clients")
     parser.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.applications import Starlette
@@ -32,6 +31,7 @@ from azure_batch_endpoints.local.stamping import Stamp
 
 _log = logging.getLogger(__name__)
 _PAIRS = {"HEAD": "GET"}
+_FAILED = "The local service failed at this request. Its log, service.log in its root folder, says why."
 
 
 def create_app(context: ServiceContext) -> ASGIApp:
@@ -122,15 +122,19 @@ def _respond(handler: Handler, call: Call) -> Response:
     except BatchEndpointsError as error:
         _log.warning("%s %s: %s", call.method, call.path, error)
         return fault_response(ServiceFault(500, "InternalServerError", str(error)), call.path)
-    except (OSError, sqlite3.Error) as error:
-        if not disk.is_full(error):
-            raise
-        _log.warning("%s %s: %s", call.method, call.path, error)
-        full = ServiceFault(507, "InsufficientStorage", disk.advice(call.context.settings.root))
-        return fault_response(full, call.path)
+    except Exception as error:  # noqa: BLE001 - passed on, it would close the connection after the answer
+        return fault_response(_defect(error, call), call.path)
     if isinstance(answer, PageReply):
         return page_response(answer)
-    return response(answer) if isinstance(answer, Reply) else file_response(answer)
+    return response(answer) if isinstance(answer, Reply) else file_response(answer, call.path)
+
+
+def _defect(error: Exception, call: Call) -> ServiceFault:
+    if disk.is_full(error):
+        _log.warning("%s %s: %s", call.method, call.path, error)
+        return ServiceFault(507, "InsufficientStorage", disk.advice(call.context.settings.root))
+    _log.error("%s %s", call.method, call.path, exc_info=error)
+    return ServiceFault(500, "InternalServerError", _FAILED)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
@@ -145,5 +149,4 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
-    message = "The local service failed at this request. Its log, service.log in its root folder, says why."
-    return fault_response(ServiceFault(500, "InternalServerError", message), request.url.path)
+    return fault_response(ServiceFault(500, "InternalServerError", _FAILED), request.url.path)

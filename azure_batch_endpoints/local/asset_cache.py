@@ -17,7 +17,7 @@ from azure_batch_endpoints._wire.uris import shown
 from azure_batch_endpoints.local.buckets import Bucket, StoredFile
 from azure_batch_endpoints.local.control import JobFailed
 from azure_batch_endpoints.local.paths import inside
-from azure_batch_endpoints.local.stores import Store
+from azure_batch_endpoints.local.patient_store import PatientStore
 
 _MANIFEST = "manifest.json"
 _CONTENT = "content"
@@ -50,7 +50,7 @@ class AssetCache:
         self._root = root
         self._locks: dict[str, threading.Lock] = {}
 
-    def model(self, store: Store, uri: str) -> Path:
+    def model(self, store: PatientStore, uri: str) -> Path:
         """Return the parent folder of a model, as `AZUREML_MODEL_DIR` has it.
 
         A folder ``…/model/`` is ``<returned>/model/…``, a file ``…/m.pkl`` is ``<returned>/m.pkl``.
@@ -61,7 +61,7 @@ class AssetCache:
         """
         return self._fetched("models", _look_up(store, uri, "model", keep_folder=True))
 
-    def code(self, store: Store, uri: str, dest: Path) -> None:
+    def code(self, store: PatientStore, uri: str, dest: Path) -> None:
         """Make `dest` a copy of a code folder: a job's own, because scripts write beside themselves.
 
         Raises:
@@ -69,7 +69,7 @@ class AssetCache:
         """
         folder = self._fetched("code", _look_up(store, uri, "code", keep_folder=False))
         shutil.rmtree(dest, ignore_errors=True)
-        shutil.copytree(folder, dest, copy_function=shutil.copyfile)
+        _copy_folder(folder, dest)
 
     def _fetched(self, kind: str, asset: _Asset) -> Path:
         digest = asset.digest
@@ -80,7 +80,7 @@ class AssetCache:
         return folder / _CONTENT
 
 
-def _look_up(store: Store, uri: str, role: str, *, keep_folder: bool) -> _Asset:
+def _look_up(store: PatientStore, uri: str, role: str, *, keep_folder: bool) -> _Asset:
     bucket, path = store.open(uri)
     path = path.rstrip("/")
     file = None if uri.endswith("/") or not path else bucket.find(path)
@@ -105,9 +105,18 @@ def _fetch(asset: _Asset, folder: Path) -> None:
         dest = inside(content, path)
         dest.parent.mkdir(parents=True, exist_ok=True)
         asset.bucket.fetch(file.name, dest)
-        dest.chmod(0o444)
     (draft / _MANIFEST).write_text(json.dumps(_state(content)), encoding="utf-8")
     draft.replace(folder)
+
+
+def _copy_folder(source: Path, dest: Path) -> None:
+    """Copy a folder; what goes wrong is raised as it is (`shutil.copytree` makes texts of it)."""
+    dest.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.is_dir():
+            _copy_folder(path, dest / path.name)
+        else:
+            shutil.copyfile(path, dest / path.name)
 
 
 def _is_unchanged(folder: Path) -> bool:

@@ -21,6 +21,8 @@ class JobControl(Protocol):
 
     cancel: threading.Event
     """Set when the job is to stop, for whatever reason."""
+    canceled: bool
+    """Whether it is a user who wants it stopped; else it is the service that ends."""
 
     def enter(self, status: JobStatus) -> None:
         """Move on to a status.

@@ -8,10 +8,12 @@ from pathlib import Path
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the file system, or SQLite on it, had no space left."""
-    if isinstance(error, OSError):
+    """Whether the file system, or SQLite on it, had no space left; an error that was made of such a one counts, too."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "disk is full" in str(error)
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
+    return error.__cause__ is not None and is_full(error.__cause__)
 
 
 def advice(folder: Path) -> str:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -26,6 +32,7 @@ _TOOLS = {"pip", "setuptools", "wheel"}
 _CLOUD_ONLY = {"azureml-core", "azureml-dataset-runtime"}
 """What Azure's own driver needs in every environment; this service's worker needs neither."""
 _LAST_LINES = 20
+_LOOK_SECONDS = 0.1
 _LISTED = 12
 _PACKAGE = re.compile(r"^\s*(?:[\w.-]+::)?(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?P<version>[=<>!~][^;#]*)?")
 Say = Callable[[str], None]
@@ -91,12 +98,13 @@ class Environments:
         self._root = settings.root / "environments"
         self._lock = threading.Lock()
 
-    def python(self, conda_file: str | None, say: Say) -> str:
+    def python(self, conda_file: str | None, say: Say, check: Callable[[], None] = lambda: None) -> str:
         """Return the interpreter for a job.
 
         Args:
             conda_file: text of the deployment's conda file, or None.
             say: takes a line for the job's log.
+            check: called now and then; stops the making by raising.
 
         Raises:
             JobFailed: the conda file cannot be read, or the environment cannot be made.
@@ -105,7 +113,7 @@ class Environments:
             return sys.executable
         wanted = CondaFile.read(conda_file)
         if self._build:
-            return str(self._built(wanted, say))
+            return str(self._built(wanted, say, check))
         differences = list(wanted.differences())
         if differences:
             more = f" and {len(differences) - _LISTED} more" if len(differences) > _LISTED else ""
@@ -116,7 +124,7 @@ class Environments:
             )
         return sys.executable
 
-    def _built(self, wanted: CondaFile, say: Say) -> Path:
+    def _built(self, wanted: CondaFile, say: Say, check: Callable[[], None]) -> Path:
         requirements = list(wanted.pip)
         key = "\n".join([sys.version, *requirements])
         folder = self._root / hashlib.sha256(key.encode()).hexdigest()[:24]
@@ -125,7 +133,7 @@ class Environments:
             if not (folder / "complete").exists():
                 say(f"Making the environment in '{folder}': {len(requirements)} requirements.")
                 shutil.rmtree(folder, ignore_errors=True)
-                self._make(folder, python, requirements)
+                self._make(folder, python, requirements, check)
                 (folder / "complete").touch()
         for package in wanted.packages:
             name = package.partition("=")[0].strip()
@@ -135,7 +143,7 @@ class Environments:
                 say(f"'{package}' is a conda package; it is left out. Put it under 'pip' to have it installed.")
         return python
 
-    def _make(self, folder: Path, python: Path, requirements: list[str]) -> None:
+    def _make(self, folder: Path, python: Path, requirements: list[str], check: Callable[[], None]) -> None:
         listed = folder.with_suffix(".txt")
         folder.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
@@ -146,22 +154,38 @@ class Environments:
             else [sys.executable, "-m", "venv", *([] if requirements else ["--without-pip"]), str(folder)]
         )
         install = [*uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
-        _run(venv, folder)
+        _run(venv, folder, check)
         if requirements:
-            _run([*install, "-r", str(listed)], folder)
+            _run([*install, "-r", str(listed)], folder, check)
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own commands; the requirements are the user's own
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
+def _run(command: list[str], folder: Path, check: Callable[[], None]) -> None:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        code = _exit_code(command, said, check)
+        said.seek(0)
+        last = "".join(deque(said, _LAST_LINES)).strip()
+    if code:
         shutil.rmtree(folder, ignore_errors=True)
-        last = "\n".join(done.stdout.strip().splitlines()[-_LAST_LINES:])
         raise JobFailed(
             "The environment could not be made from the deployment's conda file. Correct its 'pip' part, or score with "
             f"this interpreter: BatchClient.local(environments='host'). The installer's last lines:\n{last}"
         )
+
+
+def _exit_code(command: list[str], said: IO[str], check: Callable[[], None]) -> int:
+    """Run a command to its end; one that is to stop takes what it started with it."""
+    with subprocess.Popen(  # noqa: S603 - our own commands; the requirements are the user's own
+        command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(_LOOK_SECONDS)
+                check()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def _installed(name: str) -> str | None:

@@ -18,8 +18,12 @@ STEP_FAILED = "Execution of experiment failed, update experiment status and canc
 """As a pipeline's own log puts it (public logs), like the next two."""
 MOST_MESSAGE = 300
 """Characters of an exception's message in the first sentence: scripts put their data into them."""
-_OURS = {"Timeout", "WorkerDied", "ShortReturn", "WrongReturnType", "InputUnavailable"}
-"""Failures whose message is a sentence of ours already."""
+_OURS = {
+    *("Timeout", "WorkerDied", "MemoryLimit", "ShortReturn", "WrongReturnType", "RowsNotWritten", "InputUnavailable")
+}
+"""Failures whose message is a sentence of ours already; a library may have an exception called "Timeout", too."""
+_RAISED = "Traceback (most recent call last)"
+"""What the traceback of an exception has, and the stacks of a worker that hangs or dies have not."""
 
 
 def engine_error(error: EngineError) -> str:
@@ -86,7 +90,8 @@ def _first(first: FirstError | None) -> str:
     if first is None:
         return ""
     tries = f"{first.attempts} {'try' if first.attempts == 1 else 'tries'}" if first.attempts else ""
-    return _told(first.failure, "run()", f"on '{first.path}'", tries) + _remedy(first.failure)
+    where = f"on '{first.path}' of mini-batch {first.mini_batch}"
+    return _told(first.failure, "run()", where, tries) + _remedy(first.failure)
 
 
 def _told(failure: Failure, call: str, *more: str) -> str:
@@ -95,7 +100,7 @@ def _told(failure: Failure, call: str, *more: str) -> str:
     message = failure.message.strip().partition("\n")[0].rstrip(".")
     if len(message) > MOST_MESSAGE:
         message = f"{message[:MOST_MESSAGE]} …"
-    if failure.type not in _OURS and failure.traceback:
+    if failure.traceback and (failure.type not in _OURS or _RAISED in failure.traceback):
         message = f"{call} raised {failure.type}{': ' if message else ''}{message}"
     return f"{message} ({places})." if places else f"{message}."
 

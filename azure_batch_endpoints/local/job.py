@@ -44,6 +44,7 @@ class ServiceSettings:
         storage: None for the embedded blob endpoint, ``azurite``, or a connection string. Secret.
         environments: ``host`` or ``build``.
         stay: whether it goes on without clients.
+        worker_memory: bytes that one worker and what it started may hold; None: any.
     """
 
     root: Path
@@ -51,6 +52,7 @@ class ServiceSettings:
     storage: str | None = field(default=None, repr=False)
     environments: Literal["host", "build"] = "host"
     stay: bool = False
+    worker_memory: int | None = None
 
     @property
     def workspace(self) -> WorkspacePath:
@@ -60,6 +62,14 @@ class ServiceSettings:
     def job_folder(self, name: str) -> Path:
         """Return the folder of one job: ledger, parts, staged inputs, ``run/`` with its logs."""
         return self.root / "jobs" / name
+
+    def deleted_folder(self, child: str) -> Path:
+        """Return where a job's folder is while it is deleted; no job is called so.
+
+        Args:
+            child: run id of the job's step.
+        """
+        return self.root / "jobs" / f".{child}"
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,8 @@ class JobRequest:
         output_uri: folder that takes the output.
         settings: the deployment's settings with the job's overrides.
         retry_of: job whose failed inputs are all this one reads, or None for every input.
+        retry_pending: whether it reads those that were never scored there, too.
+        retry_child: run id of that job's step: a later job may get its name. None in jobs of an earlier version.
         model_name: name of the model; empty in jobs of an earlier version.
         model_version: its version, likewise.
     """
@@ -138,6 +150,8 @@ class JobRequest:
     output_uri: str
     settings: RunSettings
     retry_of: str | None = None
+    retry_pending: bool = False
+    retry_child: str | None = None
     model_name: str = ""
     model_version: str = ""
 

@@ -29,6 +29,7 @@ class Lease:
         self._connection = connection
         self._stream = stream
         self._id = stream.readline().decode().strip()
+        self._in_order: bool | None = None
         forget = weakref.WeakMethod(self._forget)
         # A fork shares the connection; without this the service would outlive us by as long as our children run.
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
@@ -51,7 +52,20 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether the service still holds its end; it sends nothing more, so readable means closed."""
-        return not (self._stream.closed or is_readable(self._connection.sock, 0))
+        return not self.lost(0)
+
+    def lost(self, seconds: float) -> bool:
+        """Whether the service has let go of its end, or does so within that time."""
+        return self._stream.closed or is_readable(self._connection.sock, seconds)
+
+    def ended_in_order(self) -> bool:
+        """Whether the end of a lease that is lost was said, as a service does that is told to end; False: it died."""
+        if self._in_order is None:  # read once: the next time there is nothing to read, as if the end had been said
+            try:
+                self._in_order = self._stream.read() == b""
+            except (OSError, http.client.HTTPException, ValueError):
+                self._in_order = False
+        return self._in_order
 
     def release(self) -> bool:
         """Give the lease back; True when the service ends now because it was the last one. Never raises."""

@@ -33,6 +33,12 @@ class LedgerFile:
             self._connection.close()
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads away from the file."""
+        with self._lock:
+            yield
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Begin to write; all of it counts, or nothing if the block raises."""
         with self._lock:

@@ -1,46 +1,14 @@
-"""What a job's ledger is made of: the tables, and the values that its questions are answered with.
-
-Here: layout and frozen values. Not here: reading or writing them, which is `ledger`.
-
-Only what went wrong costs a row of its own. An input is pending while its mini-batch is not in `mini_batches`, failed
-when `failures` has it, else succeeded: a mini-batch that went well is one insert, however many files it has. The view
-`items` shows it all to any tool.
-"""
+"""The values that a job's ledger is asked and answers with. Frozen; the tables are `ledger_schema`'s matter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
-from azure_batch_endpoints.local.engines.base import Failure
+from azure_batch_endpoints.local.engines.base import Failure, Part, RowFormat, Try
 
-VERSION = 1
-"""Of the layout below; kept in the file."""
-SCHEMA = """
-PRAGMA user_version = 1;
-CREATE TABLE job (
-    id INTEGER PRIMARY KEY CHECK (id = 0), mini_batch_size INTEGER NOT NULL, sealed INTEGER NOT NULL DEFAULT 0,
-    listed INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
-    items_done INTEGER NOT NULL DEFAULT 0, items_failed INTEGER NOT NULL DEFAULT 0,
-    row_count INTEGER NOT NULL DEFAULT 0, rate REAL);
-CREATE TABLE inputs (idx INTEGER PRIMARY KEY, path TEXT NOT NULL, source TEXT NOT NULL, size INTEGER NOT NULL);
-CREATE TABLE mini_batches (
-    number INTEGER PRIMARY KEY, status TEXT NOT NULL, items INTEGER NOT NULL, failed INTEGER NOT NULL,
-    attempts INTEGER NOT NULL, worker TEXT, seconds REAL NOT NULL, row_count INTEGER NOT NULL,
-    part TEXT, part_offset INTEGER, part_length INTEGER, row_format INTEGER REFERENCES row_formats (id));
-CREATE TABLE row_formats (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, columns TEXT NOT NULL, UNIQUE (kind, columns));
-CREATE TABLE errors (
-    id INTEGER PRIMARY KEY, mini_batch INTEGER NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL, traceback TEXT,
-    file TEXT, line INTEGER);
-CREATE TABLE failures (idx INTEGER PRIMARY KEY, error INTEGER NOT NULL REFERENCES errors (id));
-CREATE VIEW items AS
-    SELECT i.idx AS idx, i.path AS path,
-           CASE WHEN m.number IS NULL THEN 'pending' WHEN f.idx IS NULL THEN 'succeeded' ELSE 'failed' END
-           AS status,
-           i.idx / j.mini_batch_size AS mini_batch, coalesce(m.attempts, 0) AS attempts, m.worker AS worker,
-           m.seconds AS seconds, e.type AS error_type, e.message AS error_message, e.traceback AS traceback
-    FROM inputs i CROSS JOIN job j LEFT JOIN mini_batches m ON m.number = i.idx / j.mini_batch_size
-    LEFT JOIN failures f ON f.idx = i.idx LEFT JOIN errors e ON e.id = f.error;
-"""
+UNKNOWN = "?"
+"""How a ledger keeps it that nobody knows which row is of which file; nothing at all: row i is of file i."""
 
 
 class LedgerConflict(Exception):
@@ -49,7 +17,7 @@ class LedgerConflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """What became of one input file; the fields of the client's `ItemOutcome`."""
+    """What became of one input file; the fields of the client's `ItemOutcome`, and two more."""
 
     index: int
     path: str
@@ -62,6 +30,43 @@ class ItemRow:
     error_type: str | None
     error_message: str | None
     traceback: str | None
+    error_place: str | None = None
+    """In the user's code: "score.py:31"."""
+    size: int = 0
+    """Bytes."""
+    rows: int | None = None
+    """Rows that came of the `run()` call that the file was in; None while it is pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowUnit:
+    """Rows that one `run()` call returned, of a mini-batch or of a piece of one, and the files they came of."""
+
+    first: int
+    """Index of the first file."""
+    last: int
+    """Index of the last file."""
+    failed: int
+    """How many of the files failed."""
+    part: Part
+    row_format: RowFormat | None
+    kept_sources: str | None
+    """As `kept` makes it."""
+
+    @property
+    def sources(self) -> tuple[int, ...] | None:
+        """For each row the place of its file, as in `Outcome.sources`."""
+        return told(self.kept_sources)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTry:
+    """A try that failed, of whichever mini-batch; the last one may have succeeded all the same."""
+
+    id: int
+    """Ascending in the order they were recorded."""
+    mini_batch: int
+    attempt: Try
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,9 @@ class Cause:
     """Input files that failed by it."""
 
     def __str__(self) -> str:
-        return f"{self.failure.summary}: {self.items} {'file' if self.items == 1 else 'files'}"
+        what = " ".join(filter(None, (self.failure.type, self.failure.message.strip().partition("\n")[0])))
+        place = f" in {self.failure.place}" if self.failure.place else ""
+        return f"{what}{place}: {self.items} {'file' if self.items == 1 else 'files'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +106,31 @@ class Reconciliation:
     rows: int
     """As returned by `run()`."""
     problems: tuple[str, ...]
+    """What differs, a sentence each."""
 
     @property
     def ok(self) -> bool:
         """Whether inputs = succeeded + failed + pending, rows written = rows returned and the running counts agree."""
         return not self.problems
+
+
+def kept(sources: tuple[int, ...] | None) -> str | None:
+    """Return as short text which row is of which file: "0*3 2 1*2" for rows of files 0, 0, 0, 2, 1 and 1.
+
+    Args:
+        sources: as in `Outcome.sources`.
+    """
+    if sources is None:
+        return UNKNOWN
+    runs = ((place, sum(1 for _ in run)) for place, run in groupby(sources))
+    return " ".join(f"{place}*{count}" if count > 1 else str(place) for place, count in runs) or None
+
+
+def told(text: str | None) -> tuple[int, ...] | None:
+    """Return what `kept` made a text of."""
+    if text is None:
+        return ()
+    if text == UNKNOWN:
+        return None
+    runs = (run.partition("*") for run in text.split(" "))
+    return tuple(int(place) for place, _, count in runs for _ in range(int(count or 1)))

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, unquote
 from azure_batch_endpoints._storage.blobs import NOT_AN_ACCOUNT
 from azure_batch_endpoints._wire.uris import shown, storage_place
 from azure_batch_endpoints.errors import BatchEndpointsError, NotFoundError, ServiceError, TransportError
+from azure_batch_endpoints.local import account_file
 from azure_batch_endpoints.local.buckets import Bucket
 from azure_batch_endpoints.local.control import JobFailed
 from azure_batch_endpoints.local.job import JobInputSource
-from azure_batch_endpoints.local.stores import Store
+from azure_batch_endpoints.local.patient_store import PatientStore
 
 Entry = tuple[str, str, int]
 """Path below the input folder (a single file: its own name), name in the bucket, size in bytes."""
@@ -25,7 +26,7 @@ _REFUSED = (401, 403, 404, 409)
 class InputFiles:
     """The files of one input."""
 
-    def __init__(self, store: Store, given: JobInputSource) -> None:
+    def __init__(self, store: PatientStore, given: JobInputSource) -> None:
         """Take down where the input is; nothing is asked yet.
 
         Raises:
@@ -84,7 +85,8 @@ class InputFiles:
         empty = True
         try:
             for found in bucket.list(prefix):
-                if not found.name.endswith("/"):  # a folder marker of some tools
+                # No input is a folder marker of some tools, nor the account of the job whose output this is.
+                if not found.name.endswith("/") and account_file.MARK not in found.metadata:
                     empty = False
                     yield found.name[len(prefix) :], found.name, found.size
         except (ServiceError, TransportError) as error:

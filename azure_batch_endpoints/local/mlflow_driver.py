@@ -14,6 +14,8 @@ from typing import Any
 
 TABULAR = (".csv", ".parquet", ".pqt")
 """Endings that are read; in lower case only, as the service's own driver has it."""
+QUOTED_ROWS = True
+"""Tells the worker that a row with line breaks in it is read back as one: they are within quotes."""
 _log = logging.getLogger("azureml")
 _held: dict[str, Any] = {}
 
@@ -50,7 +52,21 @@ def _score(path: str, name: str) -> list[str]:
     frame = predicted.copy() if isinstance(predicted, pd.DataFrame) else pd.DataFrame(predicted)
     frame["_azureml_filename"] = name
     text: str = frame.reset_index(drop=True).to_csv(header=False, lineterminator="\n")
-    return text[:-1].split("\n") if text else []  # only where a row ends: a text may hold other line breaks
+    return _records(text)
+
+
+def _records(text: str) -> list[str]:
+    """Return the rows: a row ends at the line break after which its quotes are closed."""
+    rows: list[str] = []
+    held = ""
+    for line in text.split("\n")[:-1]:  # only this one: a text may hold other line breaks
+        held += line
+        if held.count('"') % 2:
+            held += "\n"
+        else:
+            rows.append(held)
+            held = ""
+    return rows
 
 
 def _read(path: str) -> Any:  # noqa: ANN401 (a DataFrame; pandas is the user's)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path, PurePosixPath
 
 _LONGEST = 255
 """Bytes of one part that file systems take."""
 _DEEPEST = 1024
 """Bytes of a name that is laid out in folders; systems take 4,096 for a whole path (macOS 1,024), its root included."""
+_ODD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -17,6 +19,8 @@ def inside(folder: Path, name: str) -> Path:
     Parts that mean another folder ("..", ".", an empty one) or are too long are written differently, and of a name that
     is too long as a whole only the last part is kept; two different names give two different paths.
     """
+    if name.isascii() and len(name) <= _LONGEST and not _ODD.search(name):  # most names: no part of it can be odd
+        return folder / name
     if len(name.encode("utf-8", "surrogatepass")) > _DEEPEST:
         return folder / ".deep" / _digest(name) / _part(name.rpartition("/")[2])
     return folder.joinpath(*(_part(part) for part in name.split("/")))

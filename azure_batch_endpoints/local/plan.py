@@ -22,6 +22,8 @@ class InputItem:
     """Where staging finds it: a blob name or a URI."""
     size: int
     """Bytes."""
+    origin: int | None = None
+    """Of a job that scores inputs of an earlier one again: its index in the first job of that chain; None: `index`."""
 
 
 @dataclass(frozen=True, slots=True)

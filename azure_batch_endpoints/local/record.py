@@ -16,7 +16,7 @@ from azure_batch_endpoints.errors import LocalServiceError
 from azure_batch_endpoints.local.job import ServiceSettings, StoreAddress
 
 StorageKind = Literal["embedded", "azurite", "account"]
-_NAME = "service.json"
+NAME = "service.json"
 _MARK = "azure_batch_endpoints local service"
 
 
@@ -33,6 +33,7 @@ class ServiceRecord:
         endpoint: blob endpoint.
         key: account key. Secret.
         workers: most worker processes at once.
+        worker_memory: bytes that one of them may hold.
         storage: kind of the blob store.
         storage_mark: digest that tells one connection string from another.
         environments: ``host`` or ``build``.
@@ -48,6 +49,7 @@ class ServiceRecord:
     endpoint: str
     key: str = field(repr=False)
     workers: int
+    worker_memory: int | None
     storage: StorageKind
     storage_mark: str
     environments: Literal["host", "build"]
@@ -59,11 +61,15 @@ class ServiceRecord:
         """How to reach the blob store."""
         return StoreAddress(self.account, self.endpoint, self.key)
 
-    def differences(self, workers: int | None, storage: str | None, environments: str | None) -> list[str]:
+    def differences(
+        self, workers: int | None, storage: str | None, environments: str | None, worker_memory: int | None
+    ) -> list[str]:
         """Return the wishes of a client (None: no wish) that this service does not meet, without secrets."""
         asked = []
         if workers is not None and workers != self.workers:
             asked.append(f"workers={workers}")
+        if worker_memory is not None and worker_memory != self.worker_memory:
+            asked.append(f"worker_memory={worker_memory}")
         if storage is not None and storage_mark(storage) != self.storage_mark:
             asked.append(f"storage={storage_kind(storage)}" if storage == "azurite" else "storage=<another account>")
         if environments is not None and environments != self.environments:
@@ -72,7 +78,10 @@ class ServiceRecord:
 
     def __str__(self) -> str:
         """Return what the service does, for messages."""
-        return f"workers={self.workers}, storage={self.storage}, environments={self.environments}"
+        return (
+            f"workers={self.workers}, worker_memory={self.worker_memory}, storage={self.storage}, "
+            f"environments={self.environments}"
+        )
 
 
 def storage_kind(storage: str | None) -> StorageKind:
@@ -100,6 +109,7 @@ def make_record(
         endpoint=store.endpoint,
         key=store.key,
         workers=settings.workers,
+        worker_memory=settings.worker_memory,
         storage=storage_kind(settings.storage),
         storage_mark=storage_mark(settings.storage),
         environments=settings.environments,
@@ -110,7 +120,7 @@ def make_record(
 
 def write_record(root: Path, record: ServiceRecord) -> None:
     """Put `service.json` in place in one step, readable by the user only."""
-    write_private(root / _NAME, json.dumps({"kind": _MARK, **asdict(record)}, indent=1))
+    write_private(root / NAME, json.dumps({"kind": _MARK, **asdict(record)}, indent=1))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -132,7 +142,7 @@ def remove_record(root: Path) -> None:
         LocalServiceError: `service.json` was written by another program.
     """
     _read(root)
-    (root / _NAME).unlink(missing_ok=True)
+    (root / NAME).unlink(missing_ok=True)
 
 
 def read_record(root: Path) -> ServiceRecord | None:
@@ -150,13 +160,13 @@ def read_record(root: Path) -> ServiceRecord | None:
         return ServiceRecord(**{one.name: values[one.name] for one in fields(ServiceRecord)})
     except KeyError:  # another version of this package wrote it
         raise LocalServiceError(
-            f"'{root / _NAME}' was written by version {values.get('version')} of azure_batch_endpoints. "
+            f"'{root / NAME}' was written by version {values.get('version')} of azure_batch_endpoints. "
             "Close the clients of that version, delete the file, or use another root."
         ) from None
 
 
 def _read(root: Path) -> dict[str, Any] | None:
-    path = root / _NAME
+    path = root / NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -166,6 +176,8 @@ def _read(root: Path) -> dict[str, Any] | None:
             f"'{path}' cannot be read: {error.strerror}. Use a root folder of your own: BatchClient.local(root)."
         ) from error
     except ValueError:
+        if (root / "identity.json").exists():  # the folder is ours; a crash of the machine left the file half-written
+            return None
         values = None
     if not isinstance(values, dict) or values.get("kind") != _MARK:
         raise LocalServiceError(

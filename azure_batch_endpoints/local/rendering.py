@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 
 from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from azure_batch_endpoints.local.exchange import FileReply, PageReply, Reply
 from azure_batch_endpoints.local.faults import Correlation, ServiceFault, data_plane_envelope, envelope
@@ -32,9 +34,31 @@ def response(reply: Reply, *, kind: str = "standard", correlation: Correlation |
     return Response(content, reply.status, {**headers, "Content-Type": _JSON})
 
 
-def file_response(reply: FileReply) -> Response:
-    """Return the HTTP answer of a file; it honours ``Range``."""
-    return FileResponse(reply.path, headers=_ALWAYS, media_type="text/plain; charset=utf-8")
+def file_response(reply: FileReply, path: str) -> Response:
+    """Return the HTTP answer of a file; it honours ``Range``. One that is removed just now gives 404."""
+    return _File(reply, path)
+
+
+class _File(FileResponse):
+    def __init__(self, reply: FileReply, path: str) -> None:
+        super().__init__(reply.path, headers=_ALWAYS, media_type="text/plain; charset=utf-8")
+        self._asked = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, noted)
+        except (FileNotFoundError, RuntimeError):  # the latter is how the library says that there is no such file
+            if begun or Path(self.path).exists():
+                raise
+            gone = ServiceFault(404, "NotFound", "This log file was removed, with its job perhaps.")
+            await fault_response(gone, self._asked)(scope, receive, send)
 
 
 def page_response(reply: PageReply) -> Response:

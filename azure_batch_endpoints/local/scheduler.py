@@ -6,6 +6,7 @@ Jobs start in the order they came, as long as worker slots are free. What a job 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -78,7 +79,7 @@ class Scheduler:
         with self._lock:
             for job in self._state.unfinished_jobs():
                 if job.status is JobStatus.CANCEL_REQUESTED:
-                    self._state.move_job(job.name, JobStatus.CANCELED)
+                    self._start(job, 0, canceled=True)  # only to leave its account
                     continue
                 if job.status is not JobStatus.QUEUED:
                     self._state.requeue(job.name)
@@ -98,12 +99,21 @@ class Scheduler:
             job, running = self._state.job(name), self._running.get(name)
             if job is None or job.status.is_terminal or job.status is JobStatus.CANCEL_REQUESTED:
                 return
-            self._state.move_job(name, JobStatus.CANCEL_REQUESTED)
             if running is not None:
                 running.canceled = True
-                running.cancel.set()
-            else:  # it waits, or is not submitted yet, or its thread has stopped for the end of the service
+                running.cancel.set()  # first: a full disk must not keep a job from being stopped
+            try:
+                self._state.move_job(name, JobStatus.CANCEL_REQUESTED)
+            except sqlite3.Error:
+                if running is None:
+                    raise
+                _log.exception("that job %s is to stop cannot be written down", name)
+            if running is not None or self._closing:  # the next service finishes what this one has no time for
+                return
+            if job.started_at is None:  # it waits, or is not submitted yet: it has left nothing behind
                 self._state.move_job(name, JobStatus.CANCELED)
+            else:
+                self._start(job, 0, canceled=True)
 
     def begin_close(self) -> None:
         """Tell all jobs to stop; they are taken up again by the next service."""
@@ -135,12 +145,18 @@ class Scheduler:
                 continue
             settings = job.request.settings
             workers = min(self._free, settings.instance_count * settings.max_concurrency_per_instance)
-            running = self._running[name] = _Running(name, workers, self._state, self._lock)
-            self._free -= workers
-            running.thread = threading.Thread(
-                target=self._work, args=(job, running), name=f"job {name}", daemon=True
-            )  # daemon: a download that hangs must not keep the service from ending
-            running.thread.start()
+            self._start(job, workers)
+
+    def _start(self, job: JobRow, workers: int, *, canceled: bool = False) -> None:
+        running = self._running[job.name] = _Running(job.name, workers, self._state, self._lock)
+        if canceled:
+            running.canceled = True
+            running.cancel.set()
+        self._free -= workers
+        running.thread = threading.Thread(
+            target=self._work, args=(job, running), name=f"job {job.name}", daemon=True
+        )  # daemon: a download that hangs must not keep the service from ending
+        running.thread.start()
 
     def _work(self, job: JobRow, running: _Running) -> None:
         error: str | None = None
@@ -148,7 +164,8 @@ class Scheduler:
         try:
             self._run(job, running.workers, running)
         except Interrupted:
-            stopped = True
+            stopped = running.cancel.is_set()
+            error = None if stopped else "The local service stopped the job by itself. Invoke the deployment anew."
         except (JobFailed, BatchEndpointsError) as failure:
             error = str(failure)
         except Exception as failure:  # noqa: BLE001 - whatever breaks, the job must not seem to run for ever
@@ -165,6 +182,9 @@ class Scheduler:
         """Write the end of a job down; False: it could not be, the disk is full perhaps."""
         try:
             if running.canceled:
+                job = self._state.job(running.name)
+                if job is not None and job.status is not JobStatus.CANCEL_REQUESTED:  # the disk was full when it was
+                    self._state.move_job(running.name, JobStatus.CANCEL_REQUESTED)
                 self._state.move_job(running.name, JobStatus.CANCELED)
             elif error is not None and not self._closing:  # what breaks while the service ends is no fault of the job
                 self._state.move_job(running.name, JobStatus.FAILED, error=error)

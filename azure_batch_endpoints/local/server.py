@@ -5,6 +5,7 @@ What is put together here is made elsewhere: app, store, scheduler.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from azure_batch_endpoints._version import __version__
 from azure_batch_endpoints.errors import LocalServiceError
-from azure_batch_endpoints.local import leases, record
+from azure_batch_endpoints.local import deleting, leases, record
 from azure_batch_endpoints.local.app import create_app
 from azure_batch_endpoints.local.asset_cache import AssetCache
 from azure_batch_endpoints.local.blobstore.protocol import BlobProtocol
@@ -31,12 +32,16 @@ from azure_batch_endpoints.local.leases import Leases
 from azure_batch_endpoints.local.resources import Key
 from azure_batch_endpoints.local.runner import run_job
 from azure_batch_endpoints.local.scheduler import Scheduler
+from azure_batch_endpoints.local.staging import staging_ended
 from azure_batch_endpoints.local.state import State
 from azure_batch_endpoints.local.stores import Store, open_store
 
 _LOCK_SECONDS = 2.0
 """A client that looks whether the root is taken holds the lock for a moment."""
+_LOCK = "service.lock"
+_ROOT_SECONDS = 1.0
 _JOBS_END_SECONDS = 8.0
+_TRANSFERS_END_SECONDS = 1.0
 _REQUESTS_END_SECONDS = 1
 _log = logging.getLogger(__name__)
 
@@ -65,6 +70,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
         keep_to_store(settings.root, _store_kind(settings, store.address.account))
         state = State(settings.root / "state.sqlite")
         closing.callback(state.close)
+        deleting.settle_all(settings, state)
         store.look_up(lambda name: made.body if (made := state.resources.get(Key("datastores", name))) else None)
         parts = ServiceParts(settings, store, AssetCache(settings.root / "cache"), Environments(settings))
         scheduler = Scheduler(
@@ -72,7 +78,7 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
         )
         token = bearer_token(key)
         context = ServiceContext(settings, state, store.address, base_url, token, workspace_id, scheduler)
-        server = _Server(create_app(context), store, scheduler, token, stay=settings.stay)
+        server = _Server(create_app(context), store, scheduler, token, settings)
         record.write_record(settings.root, record.make_record(settings, base_url, token, store.address, __version__))
         scheduler.resume()
         ready()
@@ -80,18 +86,26 @@ def serve(settings: ServiceSettings, ready: Callable[[], None]) -> bool:
             signal.signal(number, lambda *_: None)
         server.run(sockets=[listener])
         record.remove_record(settings.root)
-        return scheduler.close(_JOBS_END_SECONDS)
+        return scheduler.close(_JOBS_END_SECONDS) and staging_ended(_TRANSFERS_END_SECONDS)
 
 
 class _Server(uvicorn.Server):
     """uvicorn with the service's routes: leases, blobs, and the REST app for everything else."""
 
-    def __init__(self, rest: Any, store: Store, scheduler: Scheduler, token: str, *, stay: bool) -> None:  # noqa: ANN401 - an ASGI app
+    def __init__(
+        self,
+        rest: Any,  # noqa: ANN401 - an ASGI app
+        store: Store,
+        scheduler: Scheduler,
+        token: str,
+        settings: ServiceSettings,
+    ) -> None:
         self._rest = rest
         self._blobs = store.app
         self._blob_path = f"/{store.address.account}"
         self._scheduler = scheduler
-        self._leases = Leases(token, stay=stay, end=self._end)
+        self._leases = Leases(token, stay=settings.stay, end=self._end)
+        self._root = settings.root
         super().__init__(
             uvicorn.Config(
                 self._answer,
@@ -131,9 +145,26 @@ class _Server(uvicorn.Server):
     async def _live(self, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
         await receive()
         self._leases.begin()
+        watching = asyncio.create_task(self._end_with_root())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        watching.cancel()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _end_with_root(self) -> None:
+        """End when the root folder is removed: nothing can be kept, and the next service will not know of this one."""
+        held = _inode(self._root / _LOCK)
+        while _inode(self._root / _LOCK) == held:
+            await asyncio.sleep(_ROOT_SECONDS)
+        _log.error("'%s' was removed, or its file '%s'. The service ends.", self._root, _LOCK)
+        self._end()
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _listener(root: Path) -> socket.socket:
@@ -173,7 +204,7 @@ def _keep_private(root: Path) -> None:
 @contextlib.contextmanager
 def _alone_on(root: Path) -> Iterator[None]:
     """Hold the root folder; the kernel lets it go when this process dies."""
-    lock = FileLock(root / "service.lock", timeout=_LOCK_SECONDS, poll_interval=0.02)
+    lock = FileLock(root / _LOCK, timeout=_LOCK_SECONDS, poll_interval=0.02)
     try:
         lock.acquire()
     except Timeout:
@@ -181,7 +212,9 @@ def _alone_on(root: Path) -> Iterator[None]:
             f"Another local service holds '{root}'. Join it with BatchClient.local('{root}'), or use another root."
         ) from None
     try:
-        record.remove_record(root)  # of a service that was killed
+        if (root / record.NAME).exists():
+            _log.warning("The service before this one ended without notice. Its jobs go on.")
+            record.remove_record(root)
         yield
     finally:
         lock.release()

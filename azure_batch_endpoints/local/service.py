@@ -6,28 +6,21 @@ Not here: what the service does (`server`), how long it stays (`leases`).
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import json
 import os
-import site
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, Literal
 
 from typing_extensions import Self
 
-from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError
+from azure_batch_endpoints.errors import LocalServiceError
 from azure_batch_endpoints.local.job import StoreAddress
-from azure_batch_endpoints.local.lease import Lease, is_readable
+from azure_batch_endpoints.local.lease import Lease
 from azure_batch_endpoints.local.record import ServiceRecord, StorageKind, read_record
+from azure_batch_endpoints.local.starting import Environments, Wishes, last_words, start
 
-Environments = Literal["host", "build"]
 START_SECONDS = 60.0
 """For a start, which takes about a second."""
 AZURITE_SECONDS = 600.0
@@ -36,34 +29,6 @@ _END_SECONDS = 3.0
 _AZURITE_END_SECONDS = 18.0
 """Azurite saves its data when it ends."""
 _PAUSE = 0.02
-_LOG_LINES = 15
-_MOST_LOG = 10 << 20
-
-
-@dataclass(frozen=True)
-class _Wishes:
-    """What a client asked for; None: no wish."""
-
-    workers: int | None
-    storage: str | None
-    environments: Environments | None
-    stay: bool = False
-
-    def check(self) -> None:
-        if self.workers is not None and (isinstance(self.workers, bool) or self.workers < 1):
-            raise InvalidInputError(f"workers is {self.workers!r}; give a number of processes, at least 1.")
-        if self.environments not in {None, "host", "build"}:
-            raise InvalidInputError(f"environments is {self.environments!r}; it can be 'host' or 'build'.")
-
-    def refuse(self, record: ServiceRecord) -> None:
-        asked = record.differences(self.workers, self.storage, self.environments)
-        asked += ["stay=True"] if self.stay and not record.stay else []
-        if asked:
-            raise LocalServiceError(
-                f"A local service already runs on '{record.root}' (process {record.pid}) with {record}; "
-                f"you asked for {', '.join(asked)}. Leave that out to join it, close its clients first, "
-                "or use another root: BatchClient.local(root)."
-            )
 
 
 class LocalService:
@@ -77,20 +42,29 @@ class LocalService:
         pid: process id of the service.
         workers: most worker processes at once.
         storage: kind of the blob store.
+        worker_memory: bytes that one worker process may hold.
         environments: ``host`` or ``build``.
         started: whether this client started it; False: it ran already and was joined.
     """
 
-    def __init__(self, record: ServiceRecord, lease: Lease, process: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, record: ServiceRecord, lease: Lease, process: subprocess.Popen[bytes] | None, storage: str | None = None
+    ) -> None:
+        self._storage_wish = storage
+        self._take(record, lease, process)
+
+    def _take(self, record: ServiceRecord, lease: Lease, process: subprocess.Popen[bytes] | None) -> None:
         self.root = Path(record.root)
         self.base_url = record.base_url
         self.token = record.token
         self.store: StoreAddress = record.store
         self.pid = record.pid
         self.workers = record.workers
+        self.worker_memory = record.worker_memory
         self.storage: StorageKind = record.storage
         self.environments: Environments = record.environments
         self.started = process is not None
+        self._stay = record.stay
         self._lease: Lease | None = lease
         self._process = process
 
@@ -103,6 +77,7 @@ class LocalService:
         storage: str | None = None,
         environments: Environments | None = None,
         stay: bool = False,
+        worker_memory: int | str | None = None,
     ) -> LocalService:
         """Join the service that runs on a root folder, or start one.
 
@@ -112,28 +87,17 @@ class LocalService:
             storage: ``azurite`` or a connection string; None: what runs, else the embedded blob endpoint.
             environments: None: what runs, else ``host``.
             stay: it goes on without clients, until it is stopped (`running.stop`).
+            worker_memory: bytes, or text as "2GiB", that one worker process with all it starts may hold; None: what
+                runs, else its share of 90 % of the machine's memory.
 
         Raises:
-            InvalidInputError: `workers` or `environments` is not possible.
+            InvalidInputError: `workers`, `environments` or `worker_memory` is not possible.
             LocalServiceError: the folder cannot be used, what runs there differs from what was asked for, or the
                 service did not become ready; with its last log lines.
         """
-        wishes = _Wishes(workers, storage, environments, stay)
+        wishes = Wishes(workers, storage, environments, stay, worker_memory)
         wishes.check()
-        folder = _prepared(root)
-        seconds = AZURITE_SECONDS if storage == "azurite" else START_SECONDS
-        deadline = time.monotonic() + seconds
-        with _one_start_at_a_time(folder, seconds):
-            joined = _join(folder, wishes, deadline)
-            if joined is not None:
-                return cls(*joined, None)
-            process = _start(folder, wishes, deadline)
-            joined = _join(folder, wishes, deadline)
-        if joined is None:
-            raise LocalServiceError(
-                f"The local service on '{folder}' ended right after its start. {_last_words(folder)}"
-            )
-        return cls(*joined, process)
+        return cls(*_obtained(_prepared(root), wishes), storage)
 
     @property
     def log(self) -> Path:
@@ -145,6 +109,56 @@ class LocalService:
         """Whether the service still runs; sends nothing. False after :meth:`close`."""
         return self._lease is not None and self._lease.held
 
+    def lost(self, seconds: float) -> bool:
+        """Whether the service is gone; one that is just going is waited for that long. False after :meth:`close`."""
+        return self._lease is not None and self._lease.lost(seconds)
+
+    def ended_in_order(self) -> bool:
+        """Whether a service that is gone was told to end; False: it died (killed, out of memory, a crash)."""
+        return self._lease is not None and self._lease.ended_in_order()
+
+    def restore(self) -> None:
+        """Start the service again as it was, after it died; or join the one that another client has started meanwhile.
+
+        Raises:
+            LocalServiceError: it cannot be started, its root folder was removed, or it is at another address now.
+        """
+        self._require_root()
+        known = {"azurite": "azurite", "account": self.store.connection_string}.get(self.storage)
+        storage = self._storage_wish or known
+        wishes = Wishes(self.workers, storage, self.environments, self._stay, self.worker_memory)
+        self._settle(*_obtained(_prepared(self.root), wishes))
+
+    def rejoin(self) -> bool:
+        """Join the service that somebody started on the root since this one ended; False: there is none.
+
+        Raises:
+            LocalServiceError: its root folder was removed, or it is at another address.
+        """
+        self._require_root()
+        joined = _join(_prepared(self.root), Wishes(None, None, None), time.monotonic() + self._end_seconds)
+        if joined is not None:
+            self._settle(*joined, None)
+        return joined is not None
+
+    def _require_root(self) -> None:
+        if not self.root.is_dir():
+            raise LocalServiceError(
+                f"The root folder '{self.root}' was removed, and with it all that the local service kept. "
+                "Make a new client: BatchClient.local(root)."
+            )
+
+    def _settle(self, record: ServiceRecord, lease: Lease, process: subprocess.Popen[bytes] | None) -> None:
+        moved = (record.base_url, record.endpoint) != (self.base_url, self.store.endpoint)
+        if self._lease is not None:
+            self._lease.release()
+        self._take(record, lease, process)
+        if moved:
+            raise LocalServiceError(
+                f"The local service on '{self.root}' runs again, at another address ({self.base_url}): another program "
+                "took its port. Its jobs go on. Make a new client: BatchClient.local(root)."
+            )
+
     def close(self) -> None:
         """Let the service go; when this was its last client, wait until it has ended. Twice is fine.
 
@@ -152,8 +166,11 @@ class LocalService:
         """
         lease, self._lease = self._lease, None
         if lease is not None and lease.release():
-            seconds = _AZURITE_END_SECONDS if self.storage == "azurite" else _END_SECONDS
-            self._await_end(time.monotonic() + seconds)
+            self._await_end(time.monotonic() + self._end_seconds)
+
+    @property
+    def _end_seconds(self) -> float:
+        return _AZURITE_END_SECONDS if self.storage == "azurite" else _END_SECONDS
 
     def _await_end(self, deadline: float) -> None:
         while time.monotonic() < deadline and _runs(self.pid, self._process):
@@ -167,6 +184,21 @@ class LocalService:
 
     def __repr__(self) -> str:
         return f"LocalService({self.base_url}, root='{self.root}', pid={self.pid}, workers={self.workers})"
+
+
+def _obtained(folder: Path, wishes: Wishes) -> tuple[ServiceRecord, Lease, subprocess.Popen[bytes] | None]:
+    """Join the service that runs, or start one; with its process when it was started here."""
+    seconds = AZURITE_SECONDS if wishes.storage == "azurite" else START_SECONDS
+    deadline = time.monotonic() + seconds
+    with _one_start_at_a_time(folder, seconds):
+        joined = _join(folder, wishes, deadline)
+        if joined is not None:
+            return *joined, None
+        process = start(folder, wishes, deadline)
+        joined = _join(folder, wishes, deadline)
+    if joined is None:
+        raise LocalServiceError(f"The local service on '{folder}' ended right after its start. {last_words(folder)}")
+    return *joined, process
 
 
 def _prepared(root: str | PathLike[str] | None) -> Path:
@@ -203,7 +235,7 @@ def _one_start_at_a_time(folder: Path, seconds: float) -> Iterator[None]:
         lock.release()
 
 
-def _join(folder: Path, wishes: _Wishes, deadline: float) -> tuple[ServiceRecord, Lease] | None:
+def _join(folder: Path, wishes: Wishes, deadline: float) -> tuple[ServiceRecord, Lease] | None:
     """Join what runs, waiting for one that is starting or ending; None when nothing runs."""
     while True:
         record = read_record(folder)
@@ -223,7 +255,7 @@ def _join(folder: Path, wishes: _Wishes, deadline: float) -> tuple[ServiceRecord
             who = f"process {record.pid}" if record else "a process"
             raise LocalServiceError(
                 f"A local service holds '{folder}' ({who}) but does not answer. "
-                f"End that process, or use another root: BatchClient.local(root). {_last_words(folder)}"
+                f"End that process, or use another root: BatchClient.local(root). {last_words(folder)}"
             )
         time.sleep(_PAUSE)
 
@@ -239,104 +271,6 @@ def _occupied(folder: Path) -> bool:
         return True
     lock.release()
     return False
-
-
-def _start(folder: Path, wishes: _Wishes, deadline: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "azure_batch_endpoints.local", "--root", str(folder), "--detached"]
-    command += ["--workers", str(wishes.workers)] if wishes.workers is not None else []
-    command += ["--environments", wishes.environments] if wishes.environments is not None else []
-    command += ["--stay"] if wishes.stay else []
-    with _log(folder) as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=folder,  # never the user's folder: a random.py there would be imported
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C in this terminal is not meant for the service
-        )
-    try:
-        report = _report(process, json.dumps({"storage": wishes.storage}), deadline)
-        if report != {"ready": True}:
-            raise LocalServiceError(str(report.get("error") or f"The service did not start. {_last_words(folder)}"))
-    except BaseException:
-        _end(process)
-        raise
-    # Whenever it ends, somebody takes its exit status: else it would stay behind as a zombie of this process.
-    threading.Thread(target=process.wait, name="local service", daemon=True).start()
-    return process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _report(process: subprocess.Popen[bytes], secrets: str, deadline: float) -> dict[str, object]:
-    """Hand over what must not stand on a command line; return what the service says when it is ready or gives up."""
-    assert process.stdin and process.stdout  # noqa: S101 - both are PIPE
-    with process.stdin as to_service, contextlib.suppress(BrokenPipeError):
-        to_service.write(secrets.encode())
-        to_service.flush()
-    with process.stdout as from_service:
-        line = _first_line(from_service, deadline)
-    try:
-        report = json.loads(line)
-    except ValueError:
-        return {}
-    return report if isinstance(report, dict) else {}
-
-
-def _first_line(stream: IO[bytes], deadline: float) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        if not is_readable(stream, max(0.0, deadline - time.monotonic())):
-            return b""
-        piece = os.read(stream.fileno(), 65536)
-        if not piece:
-            break
-        line += piece
-    return line
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment, in which the service finds this very package even when it is not installed."""
-    environment = dict(os.environ)
-    spec = importlib.util.find_spec("azure_batch_endpoints")
-    parent = str(Path(str(spec and spec.origin)).parent.parent)
-    if parent not in [*site.getsitepackages(), site.getusersitepackages()]:
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), parent]))
-    return environment
-
-
-@contextlib.contextmanager
-def _log(folder: Path) -> Iterator[IO[bytes]]:
-    path = folder / "service.log"
-    try:
-        if path.exists() and path.stat().st_size > _MOST_LOG:
-            path.replace(path.with_suffix(".log.old"))
-        with path.open("ab") as file:
-            yield file
-    except OSError as error:
-        if error.filename != str(path):
-            raise LocalServiceError(f"The local service cannot be started: {error}.") from error
-        raise LocalServiceError(
-            f"'{path}' cannot be written: {error.strerror}. Use another root: BatchClient.local(root)."
-        ) from error
-
-
-def _last_words(folder: Path) -> str:
-    path = folder / "service.log"
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-    except OSError:
-        return ""
-    return f"The end of '{path}':\n" + "\n".join(lines)
 
 
 def _runs(pid: int, process: subprocess.Popen[bytes] | None) -> bool:

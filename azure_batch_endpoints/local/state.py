@@ -154,13 +154,14 @@ class State:
             database.execute(job_rows.UPDATE, job_rows.changed_values(_job(database, name), change))
             return _job(database, name)
 
-    def delete_job(self, name: str, operation: str, set_aside: Callable[[], object]) -> bool:
-        """Forget a job that has ended; return whether it was there.
+    def delete_job(self, name: str, operation: str, set_aside: Callable[[JobRow], object]) -> JobRow | None:
+        """Forget a job that has ended; return it, None when it was not there.
 
         Args:
             name: the job.
             operation: id of the operation that this is.
-            set_aside: takes its folder away, called before another job can have the name.
+            set_aside: takes its folder away, called before another job can have the name, and before it is certain
+                that the job is forgotten.
 
         Raises:
             IllegalMove: it goes on.
@@ -168,15 +169,15 @@ class State:
         with self._file.transaction() as database:
             row = database.execute(_SELECT + "WHERE name = ?", (name,)).fetchone()
             if row is None:
-                return False
-            now = job_rows.from_row(row).status
-            if not now.is_terminal:
-                raise IllegalMove(f"Job '{name}' is {now.value}. Cancel it, and delete it when it has ended.")
+                return None
+            job = job_rows.from_row(row)
+            if not job.status.is_terminal:
+                raise IllegalMove(f"Job '{name}' is {job.status.value}. Cancel it, and delete it when it has ended.")
             database.execute("DELETE FROM repeatability WHERE job = ?", (name,))
             database.execute("DELETE FROM jobs WHERE name = ?", (name,))
             self.resources.note_operation(database, operation)
-            set_aside()
-        return True
+            set_aside(job)
+        return job
 
     def requeue(self, name: str) -> JobRow:
         """Put a job that a killed service left behind back to Queued.

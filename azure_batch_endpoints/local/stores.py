@@ -220,10 +220,17 @@ def _embedded(root: Path, address: StoreAddress, names: dict[str, str]) -> Store
 
 
 def _azurite(root: Path, key: str, names: dict[str, str]) -> Store:
-    from azure_batch_endpoints.local.azurite import Azurite
+    from azure_batch_endpoints.local.azurite import KeptAzurite
 
-    azurite = Azurite(root / "azurite", account=EMBEDDED_ACCOUNT, key=key).start()
-    return Store(StoreAddress(EMBEDDED_ACCOUNT, azurite.endpoint, key), names, closing=azurite.stop)
+    made: list[Store] = []
+
+    def again() -> None:
+        made[0].create_containers()  # they may be among what it lost
+
+    azurite = KeptAzurite(root / "azurite", account=EMBEDDED_ACCOUNT, key=key, again=again)
+    address = StoreAddress(EMBEDDED_ACCOUNT, azurite.start().endpoint, key)
+    made.append(Store(address, names, closing=azurite.stop))
+    return made[0]
 
 
 def _account(address: StoreAddress, names: dict[str, str]) -> Store:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPResponse
 from io import BytesIO
@@ -32,7 +32,7 @@ from azure_batch_endpoints.errors import (
     TransportError,
     redact,
 )
-from azure_batch_endpoints.local.buckets import StoredFile
+from azure_batch_endpoints.local.buckets import READ_ONLY, Page, StoredFile
 
 _SECONDS = 60.0
 """How long a server may be silent."""
@@ -50,6 +50,8 @@ class WebFile:
         address: where it is.
     """
 
+    parallel = 1
+
     def __init__(self, address: WebAddress) -> None:
         self._address = address
         self.name = unquote(address.path.rpartition("/")[2]) or "input"
@@ -58,7 +60,11 @@ class WebFile:
     def __repr__(self) -> str:
         return f"WebFile({self.url!r})"
 
-    def list(self, prefix: str = "") -> Iterator[StoredFile]:  # noqa: ARG002 - as a bucket has it
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Refuse: the web has no listing."""
+        return iter(self.page(prefix).files)
+
+    def page(self, prefix: str, marker: str = "") -> Page:  # noqa: ARG002 - as a bucket has it
         """Refuse: the web has no listing."""
         raise InvalidInputError(
             f"'{self.url}' is a web address, and a web server cannot be asked for the files of a folder. Name single "
@@ -75,7 +81,7 @@ class WebFile:
         except NotFoundError:
             return None
 
-    def fetch(self, name: str, dest: Path) -> None:  # noqa: ARG002 - there is one file only
+    def fetch(self, name: str, dest: Path, check: Callable[[], None] | None = None) -> None:  # noqa: ARG002 - one file
         """Download the file, which appears whole or not at all.
 
         Raises:
@@ -87,11 +93,14 @@ class WebFile:
                 content = _Content(answer, self.url, compressed=self._is_compressed(answer))
                 while piece := content.read():
                     file.write(piece)
+                    if check is not None:
+                        check()
+            part.chmod(READ_ONLY)
             part.replace(dest)
         finally:
             part.unlink(missing_ok=True)
 
-    def upload(self, name: str, path: Path, *, metadata: Mapping[str, str] | None = None, overwrite: bool) -> None:  # noqa: ARG002 - as a bucket has it
+    def upload(self, *_given: object, **_options: object) -> None:
         """Refuse: it is for reading."""
         raise InvalidInputError(f"'{self.url}' can only be read. Name a datastore or a blob container for the output.")
 

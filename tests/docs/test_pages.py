@@ -5,14 +5,16 @@ Blocks marked ``python`` run; those marked ``py`` are for reading (they need the
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from tests.local.scripts import unmeasured
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "digits"
@@ -37,20 +39,34 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_run(page: Path, digits: Path) -> None:
-    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    script = digits / f"{page.stem}.py"
-    script.write_text("\n".join(blocks), encoding="utf-8")
+Runs = dict[Path, "Future[subprocess.CompletedProcess[str]]"]
 
-    ran = subprocess.run(
+
+@pytest.fixture(scope="module")
+def runs(digits: Path, two_at_once: ThreadPoolExecutor, request: pytest.FixtureRequest) -> Runs:
+    """The programs of the pages that are asked for, each in a folder of its own."""
+    asked = [item.callspec.params.get("page") for item in request.session.items if hasattr(item, "callspec")]
+    return {page: two_at_once.submit(run, page, digits) for page in RUNNABLE if page in asked}
+
+
+def run(page: Path, digits: Path) -> subprocess.CompletedProcess[str]:
+    folder = shutil.copytree(digits, digits.with_name(f"digits-{page.stem}"))
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    script = folder / f"{page.stem}.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    return subprocess.run(
         [sys.executable, script.name],
-        cwd=digits,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        cwd=folder,
+        env={**unmeasured(), "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
         timeout=110,
     )
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run(page: Path, runs: Runs) -> None:
+    ran = runs[page].result()
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

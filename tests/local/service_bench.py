@@ -12,6 +12,7 @@ from typing import Literal
 
 from azure_batch_endpoints._wire.uris import datastore_uri
 from azure_batch_endpoints.local.asset_cache import AssetCache
+from azure_batch_endpoints.local.blobstore import index
 from azure_batch_endpoints.local.buckets import EmbeddedBucket
 from azure_batch_endpoints.local.environments import Environments
 from azure_batch_endpoints.local.identity import identity
@@ -35,6 +36,11 @@ def uri(path: str) -> str:
     return datastore_uri(DEFAULT_DATASTORE, path)
 
 
+def _scheduler(settings: ServiceSettings, store: Store, state: State) -> Scheduler:
+    parts = ServiceParts(settings, store, AssetCache(settings.root / "cache"), Environments(settings))
+    return Scheduler(state, lambda job, slots, control: run_job(job, slots, control, parts), settings.workers)
+
+
 @dataclass
 class Bench:
     """One service's inner parts."""
@@ -52,9 +58,11 @@ class Bench:
         root.mkdir(exist_ok=True)
         store = open_store(root, storage, *identity(root), "http://127.0.0.1:1")
         state = State(root / "state.sqlite")
-        parts = ServiceParts(settings, store, AssetCache(root / "cache"), Environments(settings))
-        scheduler = Scheduler(state, lambda job, slots, control: run_job(job, slots, control, parts), workers)
-        return cls(root, settings, store, state, scheduler)
+        return cls(root, settings, store, state, _scheduler(settings, store, state))
+
+    def anew(self) -> Scheduler:
+        """Return a scheduler as the next service would have it."""
+        return _scheduler(self.settings, self.store, self.state)
 
     def close(self) -> None:
         assert self.scheduler.close(10), "a job's thread hangs"
@@ -95,6 +103,7 @@ class Bench:
         output: str | None = None,
         conda_file: str | None = None,
         retry_of: str | None = None,
+        retry_pending: bool = False,
         retry: Mapping[str, float] | None = None,
         **settings: object,
     ) -> JobRow:
@@ -116,6 +125,7 @@ class Bench:
             output_uri=uri(output if output is not None else f"out/{name}/"),
             settings=RunSettings(**values),
             retry_of=retry_of,
+            retry_pending=retry_pending,
         )
         return JobRow(name, f"child-{name}", name, "digits", JobStatus.QUEUED, request, "2026-01-01T00:00:00Z")
 
@@ -147,3 +157,16 @@ class Bench:
 
     def log(self, row: JobRow) -> str:
         return (self.settings.job_folder(row.name) / "run/user_logs/std_log_0.txt").read_text()
+
+
+def put_empty(bench: Bench, count: int, folder: str = "data") -> None:
+    """Put empty files, more than could be put one by one in the time of a test: straight into the store's index."""
+    bucket, prefix = bench.store.open(uri(f"{folder}/"))
+    assert isinstance(bucket, EmbeddedBucket)
+    with bucket._blobs.reading() as connection:
+        container = index.require_container(connection, bucket._name).id
+        traits = ("BlockBlob", "text/plain", "", None, "", 0, "")
+        rows = ((container, f"{prefix}{n:07}", -1, 0, 10**17 + n, 10**17, *traits) for n in range(count))
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(f"INSERT INTO blobs VALUES ({', '.join('?' * 13)})", rows)
+        connection.execute("COMMIT")

@@ -82,7 +82,7 @@ def test_the_whole_story_with_an_api_version(
         rows = [job.wait(timeout=60).results.to_pandas()[0].tolist() for job in jobs]
         assert rows == [FILES] * 4
         assert single.wait(timeout=60).results.to_pandas()[0].tolist() == ["03.txt"]
-        assert [one.name for one in jobs[3].results.files()] == ["rows.csv"]
+        assert [one.name for one in jobs[3].results.files()] == ["_ledger.jsonl", "rows.csv"]
         assert jobs[3].results.uri.rstrip("/").endswith(f"out-{version}")
         assert {job.name for job in endpoint.list_jobs()} == {job.name for job in [*jobs, single]}
         assert single.name in [job.name for job in client.jobs.list(status="Completed")]

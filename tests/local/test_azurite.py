@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,9 +14,13 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from azure_batch_endpoints.errors import LocalServiceError
-from azure_batch_endpoints.local.azurite import Azurite, install
+from azure_batch_endpoints import BatchClient
+from azure_batch_endpoints.errors import LocalServiceError, ServerError
+from azure_batch_endpoints.local import running
+from azure_batch_endpoints.local.azurite import Azurite, KeptAzurite, install, keeping
 from azure_batch_endpoints.local.azurite.node import Node, find_node
+from tests.local.test_service_process import started_by, wait_until
+from tests.local.test_survival import assert_undisturbed, submitted
 
 ACCOUNT = "someaccount"
 KEY = base64.b64encode(b"a key for tests").decode()
@@ -70,6 +75,147 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Si
         owner.send_signal(how)
         owner.wait(10)
         wait_for_end(pid)
+
+
+def killed(kept: KeptAzurite) -> int:
+    """Kill Azurite; return the process id it had."""
+    pid = kept.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+@pytest.mark.azurite
+def test_one_that_is_killed_is_there_again_at_the_same_address_with_what_it_had_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    again: list[int | None] = []
+    kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY, again=lambda: again.append(kept.pid)).start()
+    known = f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={kept.endpoint}"
+    try:
+        with BlobServiceClient.from_connection_string(known) as service:
+            service.create_container("data").upload_blob("blob", b"data")
+            saved = tmp_path / "azurite/__azurite_db_blob__.json"
+            wait_until(lambda: saved.exists() and '"blob"' in saved.read_text(encoding="utf-8"), 20)
+            for number in (1, 2):
+                pid = killed(kept)
+                wait_until(lambda number=number: len(again) == number, 20)  # type: ignore[misc] # a bool
+                assert kept.pid not in (pid, None)
+                assert service.get_blob_client("data", "blob").download_blob().readall() == b"data"
+        assert "ended by itself (code -9)" in caplog.text and "its last seconds may be lost" in caplog.text
+    finally:
+        last = kept.pid
+        kept.stop()
+    assert last is not None and not is_running(last)
+
+    endpoint = kept.endpoint
+    kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY).start()
+    kept.stop()
+    assert kept.endpoint == endpoint, "addresses of a root folder stay valid from start to start"
+
+
+@pytest.mark.azurite
+def test_one_that_does_not_start_again_is_tried_for_a_while_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeping, "_PAUSES", (0.0, 0.0))
+    kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY).start()
+    (tmp_path / "azurite/__azurite_db_blob__.json").write_text("this is no JSON", encoding="utf-8")
+    killed(kept)
+    wait_until(lambda: "is not started any more" in caplog.text, 20)
+    kept.stop()
+    assert "instead of listening" in caplog.text and kept.pid is None
+
+
+@pytest.mark.azurite
+def test_what_it_lost_is_made_again_until_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeping, "_AGAIN_PAUSES", (0.0, 0.0, 0.0))
+    caplog.set_level("INFO", keeping.__name__)
+    tries: list[bool] = []
+
+    def again() -> None:
+        tries.append("is there again" in caplog.text)
+        if len(tries) < 3:
+            raise ServerError("not yet", status_code=500)
+
+    kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY, again=again).start()
+    try:
+        killed(kept)
+        wait_until(lambda: "Azurite is there again" in caplog.text, 20)
+    finally:
+        kept.stop()
+    assert tries == [False] * 3 and "could not be made again yet: not yet" in caplog.text
+
+
+@pytest.mark.azurite
+def test_a_port_that_another_program_took_is_no_obstacle(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        (tmp_path / "azurite.port").write_text(str(taken))
+        kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY).start()
+        kept.stop()
+    assert f":{taken}/" not in kept.endpoint
+
+
+@pytest.mark.azurite
+def test_azurite_killed_in_the_middle_of_a_job_costs_it_nothing_and_the_new_one_ends_with_the_service(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+
+    def azurite() -> int | None:
+        service = client.local_service
+        assert service is not None
+        return next((pid for pid in started_by(service.pid) if b"azurite" in command_of(pid)), None)
+
+    with BatchClient.local(root, workers=2, storage="azurite") as client:
+        name = submitted(client, tmp_path)
+        saved = root / "azurite/__azurite_db_blob__.json"
+        wait_until(lambda: saved.exists() and "23.txt" in saved.read_text(encoding="utf-8"), 20)
+        first = azurite()
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: azurite() not in (None, first), 20)
+        assert_undisturbed(client, name, tmp_path)
+        second, service = azurite(), client.local_service
+        assert second is not None and service is not None
+        running.stop(root)
+        wait_for_end(second)
+    assert "started again" in (root / "service.log").read_text(encoding="utf-8")
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.azurite
+def test_an_azurite_that_was_started_again_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
+    owner_program = OWNER.replace("Azurite(", "KeptAzurite(").replace("import Azurite", "import KeptAzurite")
+    program = owner_program.replace("time.sleep(60)", AGAIN)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pids = [int(owner.stdout.readline()) for _ in range(2)]
+        assert pids[0] != pids[1] and is_running(pids[1])
+        owner.kill()
+        owner.wait(10)
+        wait_for_end(pids[1])
+
+
+AGAIN = """
+import os, signal
+first = azurite.pid
+os.kill(first, signal.SIGKILL)
+while azurite.pid in (first, None): time.sleep(0.02)
+print(azurite.pid, flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.mark.azurite

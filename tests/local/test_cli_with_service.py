@@ -44,7 +44,7 @@ def test_the_how_to_from_invoke_to_results(staying: Abe, project: Path, tmp_path
     assert "driver: " in streamed.stdout
     assert f"Job '{name}' is Completed, 3 of 3 files." in streamed.stderr
     assert [line.split()[0] for line in items.stdout.splitlines()] == ["PATH", "a.txt", "b.txt", "c.txt"]
-    assert files.stdout.split() == [str(tmp_path / "out" / "p_1.csv")]
+    assert files.stdout.split() == [str(tmp_path / "out" / name) for name in ("_ledger.jsonl", "p_1.csv")]
     assert (tmp_path / "out" / "p_1.csv").read_text().split() == ["a.txt", "b.txt", "c.txt"]
     assert staying.json("job", "show", name)["status"] == "Completed"
     assert name in staying("job", "list", "--endpoint-name", "digits", "--status", "Completed", "-o", "quiet").stdout

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,44 @@ def test_nothing_succeeded_fails(site: Site, error_threshold: int) -> None:
     assert job.error is not None and "There is no succeeded mini batch item" in job.error
 
 
+def test_a_worker_above_its_memory_is_ended(tmp_path: Path) -> None:
+    script = """
+        import os, time
+        def init(): pass
+        def run(mini_batch):
+            if "02.txt" in mini_batch[0]:
+                hoard = b"x" * (200 << 20)
+                time.sleep(60)
+            return [os.path.basename(path) for path in mini_batch]
+    """
+    with BatchClient.local(tmp_path / "root", workers=1, worker_memory="150MiB") as client:
+        job = Site(client, client.endpoints.create("eaters"), tmp_path).score(script)
+
+        assert [one.status for one in job.items()] == ["succeeded", "succeeded", "failed", "succeeded"]
+        (failed,) = job.items(status="failed")
+        assert (failed.attempts, failed.error_type) == (2, "MemoryLimit")
+        assert failed.error_message is not None and "may hold 150 MiB. Lower mini_batch_size" in failed.error_message
+        assert rows(job) == ["00.txt", "01.txt", "03.txt"]
+
+
+def test_isolate_failures_finds_the_files_that_fail(site: Site) -> None:
+    script = """
+        import os
+        def init(): pass
+        def run(mini_batch):
+            if any("01.txt" in path for path in mini_batch):
+                os._exit(1)
+            return [os.path.basename(path) for path in mini_batch]
+    """
+
+    whole = site.score(script, mini_batch_size=4)
+    pieces = site.score(script, mini_batch_size=4, isolate_failures=True)
+
+    assert [one.status for one in whole.items()] == ["failed"] * 4
+    assert [one.path for one in pieces.items(status="failed")] == ["01.txt"]
+    assert rows(pieces) == ["00.txt", "02.txt", "03.txt"]
+
+
 def test_short_results_are_retried(site: Site) -> None:
     once = COUNTED.format(body="return mini_batch[: len(calls.read_text())]")
     never = COUNTED.format(body="return [os.path.basename(mini_batch[0])]")
@@ -123,6 +162,131 @@ def test_short_results_are_retried(site: Site) -> None:
     assert [one.status for one in short.items()] == ["succeeded", "failed", "failed", "failed"]
     assert {(one.attempts, one.error_type) for one in short.items(status="failed")} == {(2, "ShortReturn")}
     assert rows(short) == ["00.txt"]
+
+
+def test_a_short_result_fails_the_files_it_does_not_name(site: Site) -> None:
+    script = "def init(): pass\ndef run(mini_batch): return [mini_batch[3], {'of': mini_batch[1]}]"
+
+    job = site.score(script, mini_batch_size=4, retry_settings=RetrySettings(max_retries=1))
+
+    assert [one.path for one in job.items(status="failed")] == ["00.txt", "02.txt"]
+
+
+def test_arrays_are_rows_too(site: Site) -> None:
+    script = """
+        import os, numpy as np
+        def init(): pass
+        def run(mini_batch):
+            number = int(os.path.basename(mini_batch[0])[:2])
+            return [np.array([number + 0.5]), np.array([[1, 2]]), ("a tuple",), np.array(7)][number]
+    """
+
+    job = site.score(script, retry_settings=RetrySettings(max_retries=1))
+
+    assert site.written(job, "predictions.csv") == "0.5\n[1, 2]\na tuple\n"
+    (failed,) = job.items(status="failed")
+    assert failed.error_message is not None and failed.error_message.endswith("actual type of output is ndarray.")
+
+
+def test_texts_are_written_as_they_are(site: Site) -> None:
+    script = """
+        import os, pandas as pd
+        def init(): pass
+        def run(mini_batch):
+            text = 'two\\nlines, "quoted"'
+            return [text] if "00.txt" in mini_batch[0] else pd.DataFrame({"t": [text]})
+    """
+
+    job = site.score(script)
+
+    assert site.written(job, "predictions.csv") == 'two\nlines, "quoted"\n' + '"two\nlines, ""quoted"""\n' * 3
+
+
+def test_files_at_any_depth_by_name(site: Site) -> None:
+    data = site.folder / "deep"
+    for name in ("b.txt", "a/z.txt", "a/b/c/deep.txt", "B.txt"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch()
+    made = site.endpoint.deployments.create(site.spec(NAMES))
+
+    job = site.endpoint.invoke(data, deployment=made).wait(timeout=60)
+
+    assert [one.path for one in job.items()] == ["B.txt", "a/b/c/deep.txt", "a/z.txt", "b.txt"]
+
+
+def test_an_account_among_the_outputs(site: Site) -> None:
+    job = site.score(FAIL_TWO)
+    reader = site.endpoint.deployments.create(site.spec(NAMES))
+    again = site.endpoint.invoke(job.results.uri, deployment=reader)
+
+    lines = [json.loads(line) for line in site.written(job, "_ledger.jsonl").splitlines()]
+    assert [(line["path"], line["status"]) for line in lines] == [(one.path, one.status) for one in job.items()]
+    assert rows(again.wait(timeout=60)) == ["predictions.csv"]
+
+
+def test_what_was_scored_can_be_read(site: Site) -> None:
+    job = site.score(FAIL_TWO, error_threshold=0)
+
+    assert job.status is JobStatus.FAILED
+    assert [one.name for one in job.results.files()] == ["_ledger.jsonl", "partial/predictions.csv"]
+    scored = site.written(job, "partial/predictions.csv").split()
+    assert "00.txt" in scored and "01.txt" not in scored
+
+
+def test_a_retry_is_merged_with_what_it_retries(site: Site) -> None:
+    first = site.score(FAIL_TWO, mini_batch_size=1)
+    site.endpoint.deployments.create(deployment(site.folder / "mended", str(first.deployment_name), NAMES, **ALONE))
+    again = first.retry_failed().wait(timeout=60)
+
+    assert site.written(again, "merged/predictions.csv") == "00.txt\n01.txt\n02.txt\n03.txt\n"
+    assert rows(again) == ["01.txt", "03.txt"]
+
+
+def test_init_has_three_tries(site: Site) -> None:
+    script = """
+        import os, pathlib
+        def init():
+            with pathlib.Path(os.environ["AZUREML_BI_OUTPUT_PATH"], "starts.txt").open("a") as file:
+                file.write("x")
+            raise OSError("no weights")
+        def run(mini_batch): return mini_batch
+    """
+
+    job = site.score(script)
+
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None and "init() raised OSError: no weights (score.py, line 6)" in job.error
+    assert {(one.status, one.attempts) for one in job.items()} == {("pending", 0)}
+    (starts,) = (site.folder / "root/jobs" / job.name).rglob("starts.txt")
+    assert starts.read_text() == "xxx"
+
+
+def test_a_run_has_what_was_asked_of_logging(site: Site) -> None:
+    script = """
+        import logging, sys
+        def init(): pass
+        def run(mini_batch):
+            logging.info("an info"); logging.warning("a warning")
+            return [sys.argv[1:]]
+    """
+
+    job = site.score(script, logging_level="warning")
+
+    assert site.written(job, "predictions.csv") == "['--logging_level', 'warning']\n" * 4
+    (printed,) = (site.folder / "root/jobs" / job.name).rglob("process000.stdout.txt")
+    assert "a warning" in printed.read_text() and "an info" not in printed.read_text()
+    assert any("Scoring with 1 worker process" in line.message for line in job.logs())
+
+
+def test_shutdown_is_called(site: Site) -> None:
+    script = """
+        import os, pathlib
+        def init(): pass
+        def run(mini_batch): return mini_batch
+        def shutdown(): pathlib.Path(os.environ["AZUREML_BI_OUTPUT_PATH"], "bye.txt").touch()
+    """
+
+    assert "bye.txt" in [one.name for one in site.score(script).results.files()]
 
 
 def test_an_existing_output_fails(site: Site) -> None:
@@ -139,7 +303,7 @@ def test_summary_only_merges_nothing(site: Site) -> None:
     job = site.score(COUNTED.format(body="return mini_batch"), output_action="summary_only")
 
     assert job.status is JobStatus.COMPLETED
-    assert [one.name for one in job.results.files()] == ["calls.txt"]
+    assert [one.name for one in job.results.files() if one.name != "_ledger.jsonl"] == ["calls.txt"]
 
 
 def test_timeout_is_strict(site: Site) -> None:

@@ -4,117 +4,29 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from azure_batch_endpoints.local.engines.base import (
-    InitFailed,
-    Limits,
-    Outcome,
-    ScriptInvalid,
-    StagedBatch,
-    WorkerSetup,
-)
+from azure_batch_endpoints.local.engines.base import InitFailed, Limits, Outcome, ScriptInvalid, StagedBatch
 from azure_batch_endpoints.local.engines.child import PROGRAM
-from azure_batch_endpoints.local.engines.process import ProcessEngine
 from azure_batch_endpoints.local.ledger import Ledger
-from azure_batch_endpoints.local.logfiles import JobLogs
-from azure_batch_endpoints.local.plan import MiniBatch, number_inputs, plan
-from azure_batch_endpoints.local.writer import read_rows, write_rows
-
-ECHO = """
-from pathlib import Path
-
-def init():
-    pass
-
-def run(mini_batch):
-    return [Path(file).name for file in mini_batch]
-"""
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def staged(batch: MiniBatch) -> StagedBatch:
-    return StagedBatch(batch.number, batch.items, tuple(f"/data/{item.path}" for item in batch.items))
-
-
-def batches(files: int, size: int = 1) -> list[StagedBatch]:
-    return [staged(batch) for batch in plan(number_inputs((f"{n}.png", "", 0) for n in range(files)), size)]
-
-
-class Bench:
-    """A scoring script and the engine that runs it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.code = folder, folder / "code"
-        self.code.mkdir()
-        self.setup = WorkerSetup(
-            code_dir=self.code, script="score.py", output_dir=folder / "out", parts_dir=folder / "parts"
-        )
-        self.limits = Limits(workers=2, timeout=20, max_tries=2, group_seconds=0.02)
-        self.logs = JobLogs(folder / "job")
-
-    def script(self, text: str) -> None:
-        (self.code / "score.py").write_text(dedent(text))
-
-    def engine(self) -> ProcessEngine:
-        return ProcessEngine(self.setup, self.limits, self.logs)
-
-    def score(self, work: list[StagedBatch]) -> list[Outcome]:
-        outcomes = [outcome for group in self.engine().run(work) for outcome in group]
-        return sorted(outcomes, key=lambda outcome: outcome.number)
-
-    def rows(self, outcomes: list[Outcome]) -> str:
-        parts = (outcome.part for outcome in outcomes if outcome.part)
-        return b"".join(read_rows(parts, self.setup.parts_dir)).decode()
-
-    def log(self, pattern: str) -> str:
-        return "".join(path.read_text() for path in sorted((self.folder / "job").glob(pattern)))
-
-    def pids(self) -> list[int]:
-        return [int(pid) for pid in re.findall(r"started, pid (\d+)", self.log("logs/sys/node/node0/*.txt"))]
-
-    def no_process_is_left(self) -> bool:
-        return not any(group_lives(pid) for pid in self.pids())
-
-
-def group_lives(pid: int) -> bool:
-    """Whether a process of the group `pid` runs; ended ones that nobody has waited for do not count."""
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended just now
-            state, _, group = file.read_text().rpartition(") ")[2].split()[:3]
-            if int(group) == pid and state != "Z":
-                return True
-    return False
+from azure_batch_endpoints.local.plan import number_inputs
+from azure_batch_endpoints.local.writer import write_rows
+from tests.local.engine_bench import Bench, batches, bench_in, eventually, group_lives, staged
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    bench.script(ECHO)
-    yield bench
-    bench.logs.close()
-    assert bench.pids(), "no worker was started"
-    assert eventually(bench.no_process_is_left)
+    yield from bench_in(tmp_path)
 
 
 # ---------------------------------------------------------------------- what run() may return
@@ -254,7 +166,7 @@ def test_an_exception_is_told_with_the_users_frames_only_and_tried_again(bench: 
     assert (outcome.attempts, failure.summary) == (2, "KeyError: 'age' in features.py:2")
     assert failure.traceback is not None
     assert "score.py" in failure.traceback
-    assert "worker.py" not in failure.traceback
+    assert str(PROGRAM) not in failure.traceback
     assert "return row['age']" in failure.traceback
     assert bench.log("logs/user/error.txt").count("KeyError: 'age' in features.py:2") == 2
     assert failure.traceback in bench.log("logs/user/error/node0/*.txt")
@@ -410,6 +322,23 @@ def test_a_hang_is_killed_at_its_time_limit_and_the_others_go_on(bench: Bench) -
     assert failed.seconds == pytest.approx(0.55, abs=0.2)
 
 
+def test_what_waits_behind_a_hang_is_scored_by_others_meanwhile(bench: Bench) -> None:
+    bench.script("""
+        import time
+        def init(): pass
+        def run(mini_batch):
+            if "/150.png" in mini_batch[0]:
+                time.sleep(60)
+            return mini_batch
+    """)
+    bench.limits = Limits(workers=2, timeout=3, max_tries=1, group_size=1, group_seconds=0)
+
+    order = [outcome.number for group in bench.engine().run(batches(300)) for outcome in group]
+
+    assert sorted(order) == list(range(300))
+    assert order[-1] == 150
+
+
 def test_a_script_that_holds_the_interpreter_is_killed_too(bench: Bench) -> None:
     bench.script("import re\ndef init(): pass\ndef run(files): return re.match('(a+)+$', 'a' * 40 + 'b') or files")
     bench.limits = Limits(workers=1, timeout=0.5, max_tries=1)
@@ -425,7 +354,7 @@ def test_a_script_that_holds_the_interpreter_is_killed_too(bench: Bench) -> None
     [
         ("os._exit(7)", "exit code 7"),
         ("ctypes.string_at(0)", "SIGSEGV; a library crashed"),
-        ("os.kill(os.getpid(), 9)", "SIGKILL; it may have used too much memory"),
+        ("os.kill(os.getpid(), 9)", "SIGKILL; by the script itself or from outside, not by the kernel"),
         ("os.abort()", "SIGABRT"),
         ("os.closerange(3, 100)", "the worker process"),
     ],
@@ -708,7 +637,8 @@ def test_a_mini_batch_larger_than_the_sockets_buffer_reaches_a_busy_worker(bench
 
 
 def test_the_worker_is_written_in_what_python_3_7_knows() -> None:
-    ast.parse(PROGRAM.read_text(), feature_version=(3, 7))
+    for file in sorted(PROGRAM.rglob("*.py")):
+        ast.parse(file.read_text(), feature_version=(3, 7))
 
 
 def test_nothing_to_do_is_done_at_once(bench: Bench) -> None:

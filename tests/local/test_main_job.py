@@ -94,8 +94,8 @@ def test_the_how_to_from_compute_to_clean_up(client: BatchClient, tmp_path: Path
     ).wait(timeout=60)
     assert overridden.deployment_name == "green"
     assert overridden.progress is not None and overridden.progress.total == 8
-    assert [file.name for file in overridden.results.files()] == ["rows.csv"]
-    (written,) = overridden.results.download(tmp_path / "out")
+    assert [file.name for file in overridden.results.files()] == ["_ledger.jsonl", "rows.csv"]
+    _, written = overridden.results.download(tmp_path / "out")
     assert written.read_text().split() == expected
     assert overridden.tags["asked"] == "by a test"
 
@@ -135,7 +135,8 @@ def test_summary_only_keeps_what_the_script_wrote_and_merges_nothing(tmp_path: P
         )
         job = endpoint.invoke(numbers(tmp_path / "data", 5)).wait(timeout=60)
 
-        assert [file.name for file in job.results.files()] == [f"0{number}.txt.out" for number in range(5)]
+        written = [f"0{number}.txt.out" for number in range(5)]
+        assert [file.name for file in job.results.files()] == [*written, "_ledger.jsonl"]
         with pytest.raises(abe.ResultsError, match="summary_only"):
             job.results.to_pandas()
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError
+from azure_batch_endpoints.local.engines.memory import fair_share
 from azure_batch_endpoints.local.server import _listener
 from azure_batch_endpoints.local.service import LocalService
 from azure_batch_endpoints.states import JobStatus
@@ -156,12 +157,22 @@ def test_a_client_may_come_back_at_once(root: Path) -> None:
     assert len(pids) == 2
 
 
+def test_what_a_worker_may_hold_is_kept_and_shared_out_by_default(root: Path) -> None:
+    with LocalService.open(root, workers=2, worker_memory="1.5GiB") as service:
+        assert service.worker_memory == 3 << 29
+        LocalService.open(root, worker_memory=3 << 29).close()
+    with LocalService.open(root, workers=2) as service:
+        assert service.worker_memory == fair_share(2)
+
+
 def test_a_service_with_other_settings_is_not_joined_silently(root: Path) -> None:
     with LocalService.open(root, workers=1) as service:
         with pytest.raises(
             LocalServiceError, match=r"already runs on .* workers=1, .* you asked for workers=2"
         ) as error:
             LocalService.open(root, workers=2)
+        with pytest.raises(LocalServiceError, match=r"you asked for worker_memory=2147483648\."):
+            LocalService.open(root, worker_memory="2GiB")
         with pytest.raises(LocalServiceError, match="storage=<another account>") as secret:
             LocalService.open(root, storage="AccountName=mine;AccountKey=c2VjcmV0")
         assert "c2VjcmV0" not in str(secret.value) and "another root" in str(error.value)
@@ -310,6 +321,8 @@ def test_a_root_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_arguments_that_are_not_possible_are_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="workers is 0"):
         LocalService.open(tmp_path / "root", workers=0)
+    with pytest.raises(InvalidInputError, match="worker_memory is 'much'; give bytes or a text as '2GiB', at least 64"):
+        LocalService.open(tmp_path / "root", worker_memory="much")
     with pytest.raises(InvalidInputError, match="environments is 'conda'"):
         LocalService.open(tmp_path / "root", environments="conda")  # type: ignore[arg-type] # that is the mistake
     assert not (tmp_path / "root").exists()

@@ -14,7 +14,7 @@ import pytest
 from azure_batch_endpoints._storage import upload as upload_module
 from azure_batch_endpoints._storage.blobs import BLOCK, Container, ContainerCredential, container_sas
 from azure_batch_endpoints._storage.hashing import scan
-from azure_batch_endpoints._storage.swift import SwiftWriter
+from azure_batch_endpoints._storage.swift import SMALL, SwiftWriter
 from azure_batch_endpoints._storage.upload import Destination, UploadStep, upload, upload_folder
 from azure_batch_endpoints.errors import (
     ConflictError,
@@ -23,6 +23,7 @@ from azure_batch_endpoints.errors import (
     PermissionDeniedError,
     UploadError,
 )
+from azure_batch_endpoints.local.buckets import RemoteBucket
 from tests.local.storage_server import ACCOUNT, KEY, blob_server
 
 AWKWARD = ["a b.png", "a#b", "a?b", "a%41b", "é/ü", "日本", "a+b&c=d", "a*b:c|d", "[x]{y}", "q'q\"q", "trail ", "😀"]
@@ -224,3 +225,48 @@ def test_neither_proxies_nor_storage_variables_of_the_environment_come_in_betwee
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
+@pytest.mark.parametrize("name", [*AWKWARD, "/leading", "trailing/", "a//b"])
+def test_a_bucket_fetches_what_was_written_whatever_its_name(container: Container, tmp_path: Path, name: str) -> None:
+    container.write(name.strip("/"), b"another")
+    container.write(name, f"of {name}".encode())
+
+    RemoteBucket(container).fetch(name, tmp_path / "new/folder/file")
+
+    assert (tmp_path / "new/folder/file").read_text() == f"of {name}"
+    assert (tmp_path / "new/folder/file").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1])
+def test_a_bucket_fetches_small_and_large_files(container: Container, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    container.write("file", content)
+
+    RemoteBucket(container).fetch("file", tmp_path / "file")
+
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_a_bucket_says_of_a_file_that_is_gone_what_the_account_said(container: Container, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="blob 'gone'"):
+        RemoteBucket(container).fetch("gone", tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_listing_goes_on_page_by_page_from_its_marker(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"d/{number}" for number in range(5)]
+    for name in [*names, "other"]:
+        container.write(name, b"x")
+    library = type(container._open())
+    listed = library.list_blobs
+    monkeypatch.setattr(library, "list_blobs", lambda *given, **more: listed(*given, results_per_page=2, **more))
+    bucket = RemoteBucket(container)
+
+    first = bucket.page("d/")
+    second = bucket.page("d/", first.marker)
+
+    assert [file.name for file in first.files] == names[:2]
+    assert [file.name for file in second.files] == names[2:4]
+    assert [file.name for file in bucket.list("d/")] == names
+    assert bucket.page("nothing/").files == () and bucket.page("nothing/").marker == ""

@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from azure_batch_endpoints import BatchClient, EndpointSpec, JobStatus, RetrySettings, local_path
-from azure_batch_endpoints.local import scheduler, scoring
+from azure_batch_endpoints.local import patience, scheduler, scoring
+from azure_batch_endpoints.local.job import JobRow
+from azure_batch_endpoints.local.ledger import Ledger
 from azure_batch_endpoints.local.service import LocalService
 from azure_batch_endpoints.local.state import State
 from tests.local.scripts import deployment, numbers
@@ -79,12 +81,11 @@ def assert_undisturbed(client: BatchClient, name: str, folder: Path) -> None:
 
 def test_a_service_killed_again_and_again_in_a_job_ends_it_with_the_undisturbed_result(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    with contextlib.ExitStack() as taken, contextlib.closing(BatchClient.local(root, workers=2)) as client:
+    with BatchClient.local(root, workers=2) as client:
         name = submitted(client, tmp_path)
+    with contextlib.ExitStack() as taken:
         for moment in (0, 1, 2):
-            with BatchClient.local(root) as current:
-                service = current.local_service
-                assert service is not None
+            with LocalService.open(root, workers=2) as service:  # unlike a client, it starts none again
                 wait_until(partial(has_finished, root / "jobs" / name / "ledger.sqlite", 3 * moment))
                 workers = started_by(service.pid)
                 os.kill(service.pid, signal.SIGKILL)
@@ -105,14 +106,21 @@ def has_finished(ledger: Path, mini_batches: int) -> bool:
     return False
 
 
-def test_all_workers_killed_several_times_cost_no_row_and_double_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whom", ["workers", "those that keep them"])
+def test_all_workers_killed_several_times_cost_no_row_and_double_none(tmp_path: Path, whom: str) -> None:
     with BatchClient.local(tmp_path / "root", workers=2) as client:
         name = submitted(client, tmp_path)
         service = client.local_service
         assert service is not None
-        for _ in range(2):
-            wait_until(lambda: started_by(service.pid))
-            for pid in started_by(service.pid):
+
+        def workers() -> list[int]:
+            keepers = started_by(service.pid)
+            return keepers if whom != "workers" else [worker for keeper in keepers for worker in started_by(keeper)]
+
+        for moment in (2, 5):
+            wait_until(partial(has_finished, tmp_path / "root/jobs" / name / "ledger.sqlite", moment))
+            wait_until(workers)
+            for pid in workers():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 ends(pid)
@@ -199,7 +207,7 @@ def test_a_worker_that_speaks_nonsense_costs_its_mini_batch_not_the_job(bench: B
         def init(): pass
         def run(mini_batch):
             if "0.txt" in mini_batch[0]:
-                os.write(int(sys.orig_argv[-3]), {garbage})  # the engine's end is the first of three
+                os.write(int(sys.orig_argv[-4]), {garbage})  # the way to the engine is the first of four
             return ["fine"] * len(mini_batch)
         """,
         retry={"max_retries": 2},
@@ -244,17 +252,35 @@ def test_an_output_file_whose_name_is_no_text_fails_the_job_with_its_name(bench:
     assert job.error and "name is not UTF-8: '\\udcff.bin'" in job.error
 
 
-def test_a_full_disk_fails_the_job_and_says_where(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_job_waits_while_the_disk_is_full_and_goes_on_when_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.put("data/0.txt", "n")
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "sync_parts", full)
+        row = bench.submit()
+        wait_until(lambda: "the job waits for room" in all_logs(bench, row))
+    assert bench.wait(row).status is JobStatus.COMPLETED
+    assert bench.output(row) == "0.txt: n\n"
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
+def test_a_disk_that_stays_full_fails_the_job_and_says_where(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.put("data/0.txt", "n")
+    monkeypatch.setattr(patience, "LONG_SECONDS", 0.2)
     monkeypatch.setattr(scoring, "sync_parts", full)
     job = bench.score()
     assert job.status is JobStatus.FAILED
     folder = bench.settings.job_folder(job.name)
-    assert job.error == f"There is no space left on the disk of '{folder}'. Make room there, then do the same again."
+    assert job.error and f"There is no space left on the disk of '{folder}'." in job.error
+
+
+def all_logs(bench: Bench, row: JobRow) -> str:
+    files = [file for file in (bench.settings.job_folder(row.name) / "run").rglob("*") if file.is_file()]
+    return "".join(file.read_text(errors="replace") for file in files)
 
 
 def test_the_end_of_a_job_is_written_down_as_soon_as_there_is_room(
@@ -274,6 +300,26 @@ def test_the_end_of_a_job_is_written_down_as_soon_as_there_is_room(
     monkeypatch.setattr(scheduler, "_AGAIN_SECONDS", 0.01)
     assert bench.score().status is JobStatus.COMPLETED
     assert len(refused) == 2
+
+
+@pytest.mark.parametrize("whose", [(State, "note_rows"), (Ledger, "note_facts"), (Ledger, "reconcile")])
+def test_whatever_the_job_writes_last_or_first_waits_for_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, whose: tuple[type, str]
+) -> None:
+    bench.put("data/0.txt", "n")
+    owner, name = whose
+    plain, refused = getattr(owner, name), list[str]()
+
+    def sometimes(self: object, *given: object, **named: object) -> object:
+        if len(refused) < 2:
+            refused.append(name)
+            raise sqlite3.OperationalError("database or disk is full")
+        return plain(self, *given, **named)
+
+    monkeypatch.setattr(owner, name, sometimes)
+    job = bench.score()
+    assert (job.status, job.error, len(refused)) == (JobStatus.COMPLETED, None, 2)
+    assert bench.output(job) == "0.txt: n\n"
 
 
 def test_a_program_that_took_the_port_of_a_killed_service_is_not_asked(tmp_path: Path) -> None:

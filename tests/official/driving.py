@@ -120,7 +120,8 @@ def ended(ml: MLClient, job: BatchJob) -> Job:
 
 
 def downloaded(ml: MLClient, job: str, folder: Path, **options: Any) -> dict[str, str]:
-    """Download a job's output; return each file's text by its path below the folder."""
+    """Download a job's output; return each file's text by its path below the folder, but for the job's account."""
     folder.mkdir(parents=True, exist_ok=True)
     ml.jobs.download(job, download_path=str(folder), **options)
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != "_ledger.jsonl"]
+    return {str(path.relative_to(folder)): path.read_text() for path in found}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from azure_batch_endpoints.local import job_rows
+from azure_batch_endpoints.local.deleting import settle_all
 from azure_batch_endpoints.local.job import JobRow
 from azure_batch_endpoints.local.state import JobFilter, State
 from azure_batch_endpoints.states import JobStatus
@@ -197,3 +199,41 @@ def test_a_state_file_of_an_earlier_version_gets_the_new_columns(ready: Service,
     new.close()
 
     assert (found.name, found.description, found.properties, found.archived) == ("job-1", None, {}, False)
+
+
+def test_a_job_that_could_not_be_forgotten_keeps_its_folder(ready: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    end(ready, "job-1", failed=())
+    state, folder = ready.context.state, ready.context.settings.job_folder("job-1")
+    held = sorted(path.name for path in folder.iterdir())
+    delete = state.delete_job
+
+    def full(name: str, operation: str, set_aside: Callable[[JobRow], object]) -> JobRow | None:
+        def and_then(row: JobRow) -> None:
+            set_aside(row)
+            raise sqlite3.OperationalError("database or disk is full")
+
+        return delete(name, operation, and_then)
+
+    monkeypatch.setattr(state, "delete_job", full)
+    assert ready.delete("/jobs/job-1").status_code >= 500
+    assert sorted(path.name for path in folder.iterdir()) == held and list(folder.parent.iterdir()) == [folder]
+    monkeypatch.undo()
+    assert ready.delete("/jobs/job-1").status_code == 202
+    assert not any(folder.parent.iterdir())
+
+
+def test_a_deletion_that_a_kill_cut_short_is_settled_at_the_next_start(ready: Service) -> None:
+    settings, state = ready.context.settings, ready.context.state
+    end(ready, "job-1", failed=())
+    row = state.job("job-1")
+    assert row is not None
+    folder = settings.job_folder("job-1")
+    folder.rename(settings.deleted_folder(row.child))
+    forgotten = settings.deleted_folder("that-of-a-job-that-is-gone")
+    (forgotten / "run").mkdir(parents=True)
+
+    settle_all(settings, state)
+
+    assert list(folder.parent.iterdir()) == [folder] and (folder / "ledger.sqlite").is_file()
+    settle_all(settings, state)
+    assert list(folder.parent.iterdir()) == [folder]

@@ -193,6 +193,7 @@ def test_the_ledger_tells_what_became_of_each_input(ready: Service) -> None:
             "seconds": 0.5,
             "errorType": "KeyError",
             "errorMessage": "'age'",
+            "errorPlace": None,
             "traceback": "Traceback …",
         }
     ]

@@ -37,6 +37,25 @@ def test_a_good_deployment_has_no_findings(tmp_path: Path) -> None:
         ("def run(b):\n    return b\n", None, "has no function init(). Define it."),
         ("def init(): ...\n", None, "has no function run(mini_batch). Define it."),
         ("class A:\n  def init(self): ...\n  def run(self, b): return b\n", None, "has no function init()"),
+    ],
+)
+def test_a_script_no_job_can_begin_with_is_refused_with_file_and_line(
+    tmp_path: Path, script: str, line: int | None, said: str
+) -> None:
+    spec = deployment(tmp_path, script)
+
+    with pytest.raises(ScoringScriptError) as caught:
+        require_script(spec)
+
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"score.py, line {line}: " if line else "score.py: ")
+    assert "The deployment 'blue' was not created; nothing was uploaded." in str(caught.value)
+    assert (caught.value.path, caught.value.line) == (tmp_path / "code" / "score.py", line)
+
+
+@pytest.mark.parametrize(
+    ("script", "line", "said"),
+    [
         ("def init(): ...\ndef run():\n    return []\n", 2, "run() takes no argument; it must take the mini-batch."),
         ("def init(): ...\nasync def run(b):\n    return []\n", 2, "run() is async; it must be a plain function"),
         (
@@ -53,18 +72,17 @@ def test_a_good_deployment_has_no_findings(tmp_path: Path) -> None:
         ("def init(): ...\ndef run(b):\n    def inner():\n        return 1\n    inner()\n", 2, "run() returns nothing"),
     ],
 )
-def test_a_script_that_cannot_work_is_refused_with_file_and_line(
-    tmp_path: Path, script: str, line: int | None, said: str
+def test_a_script_whose_jobs_will_fail_is_an_error_but_the_service_takes_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, script: str, line: int, said: str
 ) -> None:
     spec = deployment(tmp_path, script)
 
-    with pytest.raises(ScoringScriptError) as caught:
-        require_script(spec)
+    found = check(spec)[0]
+    require_script(spec)
 
-    assert said in str(caught.value)
-    assert str(caught.value).startswith(f"score.py, line {line}: " if line else "score.py: ")
-    assert "The deployment 'blue' was not created; nothing was uploaded." in str(caught.value)
-    assert (caught.value.path, caught.value.line) == (tmp_path / "code" / "score.py", line)
+    assert (found.severity, found.path, found.line) == ("error", tmp_path / "code" / "score.py", line)
+    assert said in found.message
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -127,7 +145,7 @@ def test_an_empty_code_folder_is_said_to_hold_no_python(tmp_path: Path) -> None:
 
 def test_a_model_without_a_script_must_be_an_mlflow_folder(tmp_path: Path) -> None:
     (tmp_path / "good").mkdir()
-    (tmp_path / "good" / "MLmodel").write_text("flavors: {}")
+    (tmp_path / "good" / "MLmodel").write_text("flavors: {python_function: {loader_module: m}}")
     (tmp_path / "bad").mkdir()
 
     require_script(DeploymentSpec(name="blue", model=tmp_path / "good"))
@@ -170,8 +188,15 @@ def test_a_link_within_the_code_folder_is_followed(tmp_path: Path) -> None:
 def test_the_dry_runs_worker_takes_no_script_from_elsewhere(tmp_path: Path) -> None:
     spec = deployment(tmp_path)
     (tmp_path / "elsewhere.py").write_text(GOOD, encoding="utf-8")
-    found = trial.score(
-        trial.Trial(tmp_path / "code", "../elsewhere.py", tmp_path / "model.bin", (), spec.settings, tmp_path)
+    wanted = trial.Trial(
+        code=tmp_path / "code",
+        script="../elsewhere.py",
+        code_files=(),
+        model=tmp_path / "model.bin",
+        model_files=(),
+        inputs=(),
+        settings=spec.settings,
+        folder=tmp_path,
     )
 
-    assert "leads out of the code folder and was not run" in (found.script_error or "")
+    assert "leads out of the code folder and was not run" in (trial.score(wanted).script_error or "")

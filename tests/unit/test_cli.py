@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 
 from azure_batch_endpoints import errors
 from azure_batch_endpoints.cli.__main__ import app
-from azure_batch_endpoints.cli.invoke import read_settings
 from azure_batch_endpoints.cli.output import Output, Rows, Style
+from azure_batch_endpoints.cli.settings import of_job
 from azure_batch_endpoints.cli.workspace import Connect, Target
 from azure_batch_endpoints.client import BatchClient
 from azure_batch_endpoints.items import JobProgress
@@ -65,7 +65,7 @@ def test_there_is_every_noun_with_its_verbs() -> None:
 
     asset = {"create", "show", "list", "archive", "restore"}
     endpoint = {"create", "show", "list", "update", "delete", "invoke", "list-jobs", "set-default"}
-    deployment = {"create", "show", "list", "update", "delete", "list-jobs"}
+    deployment = {"create", "show", "list", "update", "delete", "list-jobs", "check", "dry-run"}
     assert verbs == {
         "endpoint": endpoint,
         "batch-endpoint": endpoint,
@@ -178,8 +178,14 @@ def test_words_hints_and_errors_go_to_stderr_without_colour() -> None:
     assert answer.stderr == "done\nabe next\nError: wrong\n"
 
 
+def test_a_text_of_several_lines_stays_beside_its_name() -> None:
+    answer = shown("table", lambda out: out.one([("name", "j1"), ("error", "KeyError\n\n  in score.py")]))
+
+    assert answer.stdout == "name   j1\nerror  KeyError\n       \n         in score.py\n"
+
+
 def test_set_reads_the_settings_of_the_how_to() -> None:
-    settings = read_settings(
+    settings = of_job(
         ["output_file_name=p_1.csv", "retry_settings.max_retries=2", "retry_settings.timeout=1.5", "error_threshold=-1"]
     )
 
@@ -188,6 +194,7 @@ def test_set_reads_the_settings_of_the_how_to() -> None:
         "retry_settings": RetrySettings(max_retries=2, timeout=1.5),
         "error_threshold": -1,
     }
+    assert of_job(["settings.isolate_failures=true"]) == {"isolate_failures": True}
 
 
 @pytest.mark.parametrize(
@@ -198,11 +205,12 @@ def test_set_reads_the_settings_of_the_how_to() -> None:
         ("output_action=append_row", "there is no 'output_action'"),
         ("mini_batch_size=many", "mini_batch_size is 'many'"),
         ("retry_settings.timeout=0", "retry_settings.timeout is '0'"),
+        ("isolate_failures=maybe", "isolate_failures is 'maybe'"),
     ],
 )
 def test_set_names_what_is_wrong(pair: str, said: str) -> None:
     with pytest.raises(errors.InvalidInputError, match=said.replace("?", r"\?")):
-        read_settings([pair])
+        of_job([pair])
 
 
 @pytest.mark.parametrize(
@@ -334,6 +342,14 @@ SAID = {
     'Write folder("https://a/b/").': ["Write folder:https://a/b/."],
     'It goes on; return to it with client.jobs.get("j1").': ["return to it with abe job show j1."],
     'leave storage="azurite" out': ["leave --storage azurite out"],
+    "Job 'j1' was cancelled. Rows scored before: job.results.to_pandas(partial=True); "
+    "the rest: job.retry_failed(include_pending=True).": [
+        "Rows scored before, in its folder partial: abe job download j1 --dest .; "
+        "the rest: abe job retry-failed j1 --include-pending."
+    ],
+    "Nothing failed in job 'j1', but 3 files were never scored. Retry them too: include_pending=True.": [
+        "Retry them too: --include-pending."
+    ],
 }
 
 

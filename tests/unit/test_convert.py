@@ -7,7 +7,7 @@ import json
 import pytest
 
 from azure_batch_endpoints import dataset, file, folder
-from azure_batch_endpoints._wire import convert, models, readback
+from azure_batch_endpoints._wire import convert, models, readback, routes
 from azure_batch_endpoints._wire.convert import JobOverrides
 from azure_batch_endpoints.errors import InvalidInputError, SpecError
 from azure_batch_endpoints.inputs import Input
@@ -224,3 +224,50 @@ def test_an_anonymous_model_says_so() -> None:
         "modelType": "custom_model",
         "modelUri": "u",
     }
+
+
+def deployed(spec: DeploymentSpec) -> models.DeploymentBody:
+    body = convert.deployment_body(spec, convert.DeploymentAssets("m", None, None, "c"), "westeurope")
+    assert "isolateFailures" not in body["properties"]
+    return models.DeploymentBody.read({**body, "name": spec.name})
+
+
+def test_isolation_travels_as_a_text_that_every_service_keeps() -> None:
+    settings = RunSettings(isolate_failures=True)
+    read = deployed(DeploymentSpec(name="blue", model="azureml:m:1", settings=settings, properties={"own": "kept"}))
+
+    assert read.properties.properties == {"own": "kept", routes.ISOLATE_PROPERTY: "true"}
+    assert convert.settings_from(read.properties).isolate_failures
+    assert readback.deployment_spec(read).properties == {"own": "kept"}
+    assert readback.deployment_spec(read).settings.isolate_failures
+
+
+def test_isolation_is_not_mentioned_where_nobody_asked_for_it() -> None:
+    assert deployed(DeploymentSpec(name="blue", model="azureml:m:1")).properties.properties == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "base", "isolated"), [("false", True, False), (None, True, True), ("true", False, True)]
+)
+def test_one_job_can_turn_isolation_on_and_off(said: str | None, base: bool, isolated: bool) -> None:
+    job = models.BatchJobProperties.read({"properties": {} if said is None else {routes.ISOLATE_PROPERTY: said}})
+
+    assert convert.job_settings_from(job, RunSettings(isolate_failures=base)).isolate_failures is isolated
+
+
+def test_a_wrong_word_for_isolation_is_refused() -> None:
+    job = models.BatchJobProperties.read({"properties": {routes.ISOLATE_PROPERTY: "perhaps"}})
+
+    with pytest.raises(SpecError, match="isolate_failures is 'perhaps'"):
+        convert.job_settings_from(job, RunSettings())
+
+
+@pytest.mark.parametrize(
+    ("said", "isolated"), [("true", True), ("TRUE", True), ("yes", False), ("", False), ("perhaps", False)]
+)
+def test_only_the_word_true_turns_isolation_on_in_a_deployment(said: str, isolated: bool) -> None:
+    read = deployed(DeploymentSpec(name="blue", model="azureml:m:1"))
+    assert read.properties.properties is not None
+    properties = read.properties.model_copy(update={"properties": {routes.ISOLATE_PROPERTY: said}})
+
+    assert convert.settings_from(properties).isolate_failures is isolated

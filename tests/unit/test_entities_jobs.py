@@ -171,7 +171,7 @@ def test_the_reason_of_the_local_service_is_taken_as_it_is() -> None:
 
 
 def test_wait_raises_for_a_cancelled_job_and_for_one_that_is_lost() -> None:
-    with pytest.raises(JobCanceledError, match=f"Job '{JOB}' was cancelled"):
+    with pytest.raises(JobCanceledError, match=rf"Job '{JOB}' was cancelled\. Start it again with invoke\(\)\."):
         job_at({GET: statuses("Canceled")})[0].wait()
     with pytest.raises(JobFailedError, match=f"Job '{JOB}' ended NotResponding: the service gave no reason"):
         job_at({GET: statuses("NotResponding")})[0].wait()
@@ -414,3 +414,63 @@ def test_a_wrong_filter_is_refused_at_once(given: dict[str, Any], said: str) -> 
     with pytest.raises(InvalidInputError) as caught:
         Jobs(desk.workspace).list(**given)
     assert said in str(caught.value) and desk.sent == []
+
+
+def test_retry_failed_scores_the_rest_too_when_asked_and_overrides_how_it_is_isolated() -> None:
+    local = f"{LOCAL}/scoring/heart/jobs"
+    routes = {
+        "GET batchEndpoints/heart": reply(body=endpoint_body(scoringUri=local)),
+        "POST /jobs": reply(201, invoked_body("j2")),
+    }
+    job, desk = job_at(routes, body=job_body("Canceled"), base=LOCAL)
+
+    job.retry_failed(include_pending=True, isolate_failures=True)
+
+    assert desk.body()["properties"]["properties"] == {
+        **{wire.RETRY_PROPERTY: JOB, wire.RETRY_PENDING_PROPERTY: "true"},
+        wire.ISOLATE_PROPERTY: "true",
+    }
+
+
+def test_a_job_names_the_one_it_retries() -> None:
+    job, _ = job_at({}, body=job_body(kept={wire.RETRY_PROPERTY: "first"}))
+
+    assert job.retry_of == "first" and "first" in job._repr_html_()
+    assert job_at({})[0].retry_of is None
+
+
+def test_a_ledger_that_is_gone_is_said_to_be() -> None:
+    gone = not_found("LedgerGone", "The ledger of job 'x' is gone.")
+    local = f"{LOCAL}/scoring/heart/jobs"
+    routes = {
+        "GET items": gone,
+        "POST scoring/heart/jobs": gone,
+        "GET batchEndpoints/heart": reply(body=endpoint_body(scoringUri=local)),
+    }
+    job, _ = job_at(routes, body=job_body("Failed"), base=LOCAL)
+
+    with pytest.raises(ResultsError, match="The ledger of job 'x' is gone"):
+        list(job.items())
+    with pytest.raises(ResultsError, match="The ledger of job 'x' is gone"):
+        job.retry_failed()
+
+
+@pytest.mark.parametrize(("status", "kind"), [("Canceled", JobCanceledError), ("Failed", JobFailedError)])
+def test_a_job_that_did_not_complete_tells_how_to_read_what_was_scored(status: str, kind: type[Exception]) -> None:
+    kept = {
+        wire.PROGRESS_PROPERTY: json.dumps({"items_done": 412, "items_total": 1000, "items_per_second": 9, "eta": 60}),
+        wire.ROWS_PROPERTY: json.dumps([{"kind": "list", "columns": []}]),
+        wire.ERROR_PROPERTY: "18 files failed, error_threshold is 10." if status == "Failed" else None,
+    }
+    job, _ = job_at({GET: reply(body=job_body(status, kept=kept))})
+
+    with pytest.raises(kind) as caught:
+        job.wait()
+
+    rest = "Rows scored before: job.results.to_pandas(partial=True); the rest: "
+    first = {
+        "Canceled": f"Job '{JOB}' was cancelled after 412 of 1,000 files. ",
+        "Failed": f"Job '{JOB}' failed: 18 files failed, error_threshold is 10. Logs: job.logs(). ",
+    }
+    assert str(caught.value) == f"{first[status]}{rest}job.retry_failed(include_pending=True)."
+    assert str(dict(job._rows())["progress"]) == str(job.progress) == "412 of 1,000 files"

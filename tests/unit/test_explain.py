@@ -21,15 +21,27 @@ def failure(kind: str, message: str, traceback: str | None = TRACEBACK) -> Failu
     [
         (
             failure("ValueError", "not today"),
-            "run() raised ValueError: not today (score.py, line 3, on 'a.txt', 2 tries).",
+            "run() raised ValueError: not today (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries).",
         ),
-        (failure("KeyError", ""), "run() raised KeyError (score.py, line 3, on 'a.txt', 2 tries)."),
+        (failure("KeyError", ""), "run() raised KeyError (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries)."),
         (
             failure("ShortReturn", "run() returned 0 rows; each file needs a row", None),
-            "run() returned 0 rows; each file needs a row (score.py, line 3, on 'a.txt', 2 tries).",
+            "run() returned 0 rows; each file needs a row (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries).",
+        ),
+        (
+            failure("Timeout", "run() took longer than 2 s", "Thread 0x1 (most recent call first):"),
+            "run() took longer than 2 s (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries).",
+        ),
+        (
+            failure("Timeout", "the server did not answer"),
+            "run() raised Timeout: the server did not answer (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries).",
+        ),
+        (
+            failure("MemoryLimit", "the worker held 9 MiB. Lower mini_batch_size", None),
+            "the worker held 9 MiB. Lower mini_batch_size (score.py, line 3, on 'a.txt' of mini-batch 0, 2 tries).",
         ),
     ],
-    ids=["raised", "no message", "our own words"],
+    ids=["raised", "no message", "our own words", "hangs", "a library's word", "too much memory"],
 )
 def test_the_first_cause_tells_error_place_file_and_tries_apart(found: Failure, text: str) -> None:
     assert explain.too_many_failures(1, 0, FirstError(found, 0, "a.txt", 2), []).startswith(

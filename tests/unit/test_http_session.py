@@ -628,8 +628,21 @@ def test_the_default_transport_works_closes_and_ignores_a_proxy(address: str, mo
     gc.collect()  # an unclosed socket would be an error here
 
 
-def test_no_logger_shows_the_signature_of_an_address(address: str, caplog: pytest.LogCaptureFixture) -> None:
+class Joining(logging.Filter):
+    """Puts a line together before other filters see it, as that of mlflow does."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage(), None
+        return True
+
+
+@pytest.mark.parametrize("others", [[], [Joining()]], ids=["alone", "after a filter of another package"])
+def test_no_logger_shows_the_signature_of_an_address(
+    others: list[logging.Filter], address: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.DEBUG)
+    # mlflow, which other tests import, adds a filter of its own for the life of the process.
+    monkeypatch.setattr(logging.getLogger("urllib3.connectionpool"), "filters", [*others])
 
     with Session(address, Credential(), SCOPES) as session:
         session.get_bytes(f"{address}/log?sv=2024&sp=r&sig=S1GN", action="read a log")

@@ -165,6 +165,19 @@ def test_logs_returns_what_is_there_and_the_tail_of_it() -> None:
     assert job_at(routes)[0].logs(tail=0) == []
 
 
+def test_what_a_worker_printed_and_what_it_logged_by_its_entry_script_are_both_its_lines() -> None:
+    own = WORKER.replace("stdout", "entry_script_log", 1).replace("stdout", "log")
+    routes = {
+        "GET details": details(WORKER, own, "logs/user/entry_script_log/node0/mine.csv"),
+        f"GET {WORKER}": growing("printed"),
+        f"GET {own}": growing("2026-01-02 03:04:05,678 INFO 7 score.py:3 logged"),
+    }
+
+    entries = [(one.source, one.message) for one in job_at(routes)[0].logs()]
+
+    assert sorted(entries) == [("process001", "INFO 7 score.py:3 logged"), ("process001", "printed")]
+
+
 def test_a_log_url_is_read_without_a_token() -> None:
     job, desk = job_at({"GET details": details(DRIVER), f"GET {DRIVER}": growing("a\n")})
 

@@ -1,4 +1,4 @@
-"""The driver of MLflow models without a script, on a model of its own making."""
+"""The rows that the driver of MLflow models makes, without MLflow."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ import pytest
 from azure_batch_endpoints.local import mlflow_driver
 
 
-class Echo:
-    """A model that answers with a column of its input; without a signature."""
+def test_a_prediction_with_line_breaks_and_quotes_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ["plain", "two\nlines", 'a "quoted\nline"', "\r\n", "\u2028"]
+    model = SimpleNamespace(
+        predict=lambda frame: pd.DataFrame({"text": told[: len(frame)]}),
+        metadata=SimpleNamespace(get_input_schema=lambda: None),
+    )
+    monkeypatch.setitem(mlflow_driver._held, "model", model)
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    paths[0].write_text("x\n1\n2\n3\n4\n5\n")
+    paths[1].write_text("x\n1\n")
 
-    metadata = SimpleNamespace(get_input_schema=lambda: None)
+    rows = mlflow_driver.run([str(path) for path in paths])
 
-    def predict(self, table: pd.DataFrame) -> pd.Series[str]:
-        return table["text"]
-
-
-def test_a_prediction_keeps_the_line_breaks_that_end_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(mlflow_driver._held, "model", Echo())
-    pd.DataFrame({"text": ["one\u2028two", "three\x0bfour"]}).to_parquet(tmp_path / "texts.parquet")
-
-    rows = mlflow_driver.run([str(tmp_path / "texts.parquet")])
-
-    assert rows == ["0,one\u2028two,texts.parquet", "1,three\x0bfour,texts.parquet"]
-
-
-def test_a_table_without_rows_gives_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(mlflow_driver._held, "model", Echo())
-    (tmp_path / "empty.csv").write_text("text\n")
-
-    assert mlflow_driver.run([str(tmp_path / "empty.csv")]) == []
+    assert rows == [
+        "0,plain,a.csv",
+        '1,"two\nlines",a.csv',
+        '2,"a ""quoted\nline""",a.csv',
+        '3,"\r\n",a.csv',
+        "4,\u2028,a.csv",
+        "0,plain,b.csv",
+    ]

@@ -44,10 +44,10 @@ def test_a_job_bar_shows_name_status_files_and_failures(monkeypatch: pytest.Monk
 
     with _progress.job_bar("j1", show=True) as draw:
         draw(None, "Queued")
-        draw(JobProgress(items_done=3, items_total=10, items_failed=1), "Running")
+        draw(JobProgress(items_done=3, items_total=10, items_failed=1, items_per_second=35.0, eta=0.2), "Running")
 
     shown = terminal.getvalue()
-    assert "j1: Running" in shown and "3/10" in shown and "1 failed" in shown
+    assert "j1: Running" in shown and "3/10 files" in shown and "35/s, 0 s to go, 1 failed" in shown
 
 
 def test_an_upload_bar_shows_each_upload(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ run_settings = st.builds(
     output_file_name=st.from_regex(r"[a-z0-9 _.é-]{1,12}", fullmatch=True),
     logging_level=st.sampled_from(["debug", "info", "warning"]),
     environment_variables=maps,
+    isolate_failures=st.booleans(),
 )
 kept = {"description": described, "tags": maps, "properties": maps}
 endpoints = st.builds(EndpointSpec, name=names, default_deployment=st.none() | names, **kept)
@@ -169,7 +170,10 @@ def test_an_environment_comes_back_from_its_body_of_today_and_of_2021(spec: Envi
 def test_the_settings_of_one_job_come_back_from_its_body(base: RunSettings, asked: RunSettings, version: str) -> None:
     simple = {
         name: getattr(asked, name)
-        for name in ("mini_batch_size", "instance_count", "max_concurrency_per_instance", "error_threshold")
+        for name in (
+            *("mini_batch_size", "instance_count", "max_concurrency_per_instance", "error_threshold"),
+            "isolate_failures",
+        )
     }
     overrides = convert.JobOverrides(
         "j",

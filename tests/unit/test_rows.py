@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from azure_batch_endpoints import _rows
+from azure_batch_endpoints._rows import Run
 from azure_batch_endpoints.errors import ResultsError
-from azure_batch_endpoints.local.worker import columns_of
+from azure_batch_endpoints.local.worker.columns import columns_of
 
 LIST: list[dict[str, Any]] = [{"kind": "list", "columns": []}]
 
@@ -61,9 +62,25 @@ def test_numbers_times_and_categories_come_back_with_their_types() -> None:
     pd.testing.assert_frame_equal(back, frame)
 
 
-def in_pieces(*frames: pd.DataFrame) -> pd.DataFrame:
-    """What comes back of a DataFrame a mini-batch."""
-    return read(b"".join(map(as_written, frames)), [one for frame in frames for one in formats(frame)])
+def run_of(result: pd.DataFrame | list[Any], **more: Any) -> Run:
+    """What the service tells of the rows of one mini-batch."""
+    if isinstance(result, pd.DataFrame):
+        return Run(len(result), len(as_written(result)), formats(result)[0], **more)
+    text = "".join(f"{element}\n" for element in result)
+    return Run(len(result), len(text.encode()), {"kind": "list", "columns": columns_of(result)}, **more)
+
+
+def in_pieces(*results: pd.DataFrame | list[Any], **given: Any) -> pd.DataFrame:
+    """What comes back of what each mini-batch returned."""
+    runs = [run_of(result) for result in results if len(result)]
+    text = [
+        as_written(one) if isinstance(one, pd.DataFrame) else "".join(f"{element}\n" for element in one).encode()
+        for one in results
+    ]
+    told: list[Any] = [one.format for one in runs]
+    distinct = [one for i, one in enumerate(told) if one not in told[:i]]
+    parts = runs if _rows.differ(distinct) else []
+    return _rows.to_frame(b"".join(text), distinct, columns=given.get("columns"), sep=given.get("sep"), parts=parts)
 
 
 def test_mini_batches_whose_types_differ_keep_their_names_and_get_the_type_of_both() -> None:
@@ -80,17 +97,101 @@ def test_a_mini_batch_without_any_value_leaves_the_type_to_the_others() -> None:
     assert (str(back["box"].dtype), back["box"].isna().tolist()) == ("float64", [True, False])
 
 
-def test_mini_batches_with_other_columns_come_back_numbered() -> None:
-    back = in_pieces(pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"a": [1], "c": [2]}))
+def test_columns_of_mini_batches_are_put_together_by_name_whatever_their_order_and_number() -> None:
+    one, two = pd.DataFrame({"a": [1, 2], "b": [3.5, 4.5]}), pd.DataFrame({"b": [5.5], "a": [6]})
+    more = pd.DataFrame({"c": ["x"], "a": [7]})
 
-    assert back.to_dict("list") == {0: [1, 1], 1: [2, 2]}
+    back = in_pieces(one, two, more, one)
+
+    pd.testing.assert_frame_equal(back, pd.concat([one, two, more, one], ignore_index=True))
+    assert back["a"].tolist() == [1, 2, 6, 7, 1, 2]
+
+
+def test_columns_of_the_same_name_are_put_together_one_after_the_other() -> None:
+    twice = pd.DataFrame([[1, "x"], [2, "y"]], columns=["a", "a"])
+    other = pd.DataFrame([[0.5, "z"]], columns=["a", "a"])
+
+    back = in_pieces(twice, other)
+
+    assert (list(back.columns), back.to_numpy().tolist()) == (["a", "a"], [[1.0, "x"], [2.0, "y"], [0.5, "z"]])
+
+
+def test_mini_batches_without_rows_and_of_lists_stand_beside_tables() -> None:
+    back = in_pieces(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": []}), ["x", "y z"], pd.DataFrame({"a": [2]}))
+
+    assert back["a"].isna().tolist() == [False, True, True, False]
+    assert back[0].tolist()[1:3] == ["x", "y z"]
+
+
+def test_columns_are_not_mixed_up_where_nobody_tells_whose_rows_are_whose() -> None:
+    one, two = pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"b": [1], "a": [2]})
+    text = as_written(one) + as_written(two)
+
+    with pytest.raises(ResultsError, match=r"returned different columns.*sep=' '; or download\(\)"):
+        read(text, [*formats(one), *formats(two)])
+    assert read(text, [*formats(one), *formats(two)], sep=" ").to_dict("list") == {0: [1, 1], 1: [2, 2]}
+
+
+def test_types_alone_that_differ_are_taken_from_the_text_where_nobody_tells_whose_rows_are_whose() -> None:
+    one, two = pd.DataFrame({"a": [1], "b": ["007"]}), pd.DataFrame({"a": [0.5], "b": [7]})
+
+    back = read(as_written(one) + as_written(two), [*formats(one), *formats(two)])
+
+    assert back.to_dict("list") == {"a": [1.0, 0.5], "b": ["007", "7"]}
+
+
+def test_a_file_that_was_changed_since_is_not_read_by_what_the_service_tells() -> None:
+    one, two = pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]})
+    told = [*formats(one), *formats(two)]
+
+    with pytest.raises(ResultsError, match=r"has 7 bytes, and its rows should have 4: it was changed since"):
+        _rows.to_frame(b"1\n1\n77\n", told, columns=None, sep=None, parts=[run_of(one), run_of(two)])
+    with pytest.raises(ResultsError, match=r"2 rows were read where the service tells of 1\."):
+        _rows.to_frame(b"\n1\n2\n"[1:], told, columns=None, sep=None, parts=[Run(1, 4, told[0]), Run(0, 0, told[1])])
+
+
+# ------------------------------------------------------------------ which file a row is of
+
+
+def test_each_row_tells_its_file() -> None:
+    frame = pd.DataFrame({"n": range(2)})
+    runs = [
+        run_of(frame, files=["a", "b"], sources=[]),
+        run_of(frame, files=["c", "d"], sources=[0]),
+        run_of(frame, files=["e", "f"], sources=[1, -1]),
+        run_of(frame, files=["g", "h"], sources=None),
+    ]
+    data = as_written(frame) * 4
+
+    back = _rows.with_sources(read(data, formats(frame)), data, runs)
+
+    assert list(back.columns) == ["n", "source file"]
+    assert back["source file"].fillna("?").tolist() == ["a", "b", "c", "c", "f", "?", "?", "?"]
+
+
+def test_each_line_of_a_list_tells_its_file() -> None:
+    data = b"a 1\na 2\nb\n"
+    runs = [Run(2, len(data), {"kind": "list", "columns": [[0, "str"]]}, ["a", "b"], [0, 0, 1])]
+
+    back = _rows.with_sources(read(data, [{"kind": "list", "columns": [[0, "str"]]}]), data, runs)
+
+    assert back["source file"].tolist() == ["a", "a", "b"]
+
+
+def test_source_files_are_refused_where_they_would_be_wrong() -> None:
+    frame = pd.DataFrame({"source file": [1]})
+    with pytest.raises(ResultsError, match=r"have a column 'source file' already.*columns="):
+        _rows.with_sources(frame, b"1\n", [run_of(frame)])
+    with pytest.raises(ResultsError, match=r"2 rows were read, and the service tells of 1: their source files"):
+        _rows.with_sources(pd.DataFrame({"a": [1, 2]}), b"1\n2\n", [Run(1, 4, {"kind": "dataframe"})])
 
 
 def test_a_missing_string_is_missing_and_an_empty_one_empty() -> None:
     back = in_pieces(pd.DataFrame({"gap": ["a", None], "text": ["", "b"], "both": ["", None]}))
 
     assert back["gap"].isna().tolist() == [False, True]
-    assert (back["text"].tolist(), back["both"].tolist()) == (["", "b"], ["", ""])
+    assert back["text"].tolist() == ["", "b"]
+    assert (back["both"].isna().tolist(), back["both"][0]) == ([False, True], "")
 
 
 def test_columns_named_by_numbers_keep_them() -> None:
@@ -202,9 +303,3 @@ def test_rows_that_do_not_fit_the_separator_are_said_to() -> None:
 def test_ragged_and_binary_text_is_one_column() -> None:
     assert read("a b\nc\n")[0].tolist() == ["a b", "c"]
     assert len(read(b"\xff\xfe\x00\n")) == 1
-
-
-def test_rows_of_several_kinds_are_read_as_text() -> None:
-    both = [*LIST, {"kind": "dataframe", "columns": [["a", "object"]]}]
-
-    assert read("a b\n['x']\n", both)[0].tolist() == ["a b", "['x']"]

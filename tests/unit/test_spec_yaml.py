@@ -381,3 +381,28 @@ def test_a_wrong_schema_alone_refuses_no_file(tmp_path: Path) -> None:
     assert EndpointSpec.from_yaml(file).name == "heart"
     wrong = "$schema: https://x/batchEndpoint.schema.json\nname: heart\nauthmode: key\n"
     assert "authmode" in str(refused(tmp_path, wrong, EndpointSpec))
+
+
+@pytest.mark.parametrize("where", ["settings:\n  isolate_failures: {}\n", "isolate_failures: {}\n"])
+@pytest.mark.parametrize(("word", "meant"), [("true", True), ("yes", True), ('"True"', True), ("false", False)])
+def test_whether_failures_are_isolated_is_read_from_a_file(tmp_path: Path, where: str, word: str, meant: bool) -> None:
+    spec = DeploymentSpec.from_yaml(written(tmp_path, BASE + where.format(word)))
+
+    assert spec.settings.isolate_failures is meant
+    assert spec.changed(**{"settings.isolate_failures": not meant}).settings.isolate_failures is not meant
+
+
+def test_a_number_is_no_truth_value(tmp_path: Path) -> None:
+    error = refused(tmp_path, f"{BASE}settings:\n  isolate_failures: 1\n")
+
+    assert "settings.isolate_failures is 1; it should be true or false." in str(error)
+    assert error.line == 4
+
+
+def test_a_file_names_isolation_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    spec = DeploymentSpec.from_yaml(written(tmp_path, BASE))
+
+    assert "isolate_failures" not in spec.to_yaml()  # which other readers of the schema do not know
+    asked = spec.changed(**{"settings.isolate_failures": True}).to_yaml(tmp_path / "on.yml")
+    assert "isolate_failures: true" in asked
+    assert DeploymentSpec.from_yaml(tmp_path / "on.yml").settings.isolate_failures

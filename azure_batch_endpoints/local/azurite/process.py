@@ -32,15 +32,16 @@ class Azurite:
         folder: Where it keeps its data; made when missing.
         account: The account's name.
         key: The account's key, base64.
+        port: Where it listens; 0: on a free port, which it keeps when it is started again.
         timeout: Seconds to wait for it to answer once it is installed.
     """
 
-    def __init__(self, folder: Path, *, account: str, key: str, timeout: float = 60.0) -> None:
+    def __init__(self, folder: Path, *, account: str, key: str, port: int = 0, timeout: float = 60.0) -> None:
         self._folder = folder
         self._account = account
         self._key = key
         self._timeout = timeout
-        self._port = 0
+        self._port = port
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -56,6 +57,11 @@ class Azurite:
     def endpoint(self) -> str:
         """The account's URL, without a slash at the end; meaningful while it runs."""
         return f"http://127.0.0.1:{self._port}/{self._account}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     @property
     def connection_string(self) -> str:
@@ -95,6 +101,21 @@ class Azurite:
         self._port = output.port
         return self
 
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Wait for its end.
+
+        Args:
+            seconds: How long at most; None: as long as it runs.
+
+        Returns:
+            Its exit code, negative for the signal that ended it; None when it runs on, or was never started.
+        """
+        process = self._process
+        try:
+            return None if process is None else process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def stop(self) -> None:
         """End it and wait until it has saved its data; after 15 seconds it is killed. Nothing when it has ended."""
         process, self._process = self._process, None
@@ -124,7 +145,7 @@ class Azurite:
 
     def _spawn(self, node: str, program: Path) -> subprocess.Popen[str]:
         options = ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
-        place = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(self._folder)]
+        place = ["--blobHost", "127.0.0.1", "--blobPort", str(self._port), "--location", str(self._folder)]
         return subprocess.Popen(  # noqa: S603  the programs were found by us, the arguments are ours
             [node, "--require", str(_LIFELINE), str(program), *options, *place],
             stdin=subprocess.PIPE,

@@ -208,6 +208,8 @@ def append(
         raise BlobError("AppendPositionConditionNotMet")
     if limits.max_size is not None and blob.size + size > limits.max_size:
         raise BlobError("MaxBlobSizeConditionNotMet")
+    if not blob.size:
+        transaction.made.append(blob.content)  # the first append makes the file
     transaction.sync_before_commit(transaction.files.append(blob.content, blob.size, data))
     position = blob.size
     blob = blob._replace(size=position + size, version=transaction.now(), appends=blob.appends + 1, md5=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import queue
 import sqlite3
@@ -195,12 +196,18 @@ class GroupCommit:
         try:
             self._apply(transaction, group)
         except Exception as error:  # noqa: BLE001  whatever went wrong belongs to whoever waits
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            _remove(self._files, transaction.made)
+            self._undo(transaction)
             self._commit_apart(group, error)
             return
         self._committed(transaction)
+
+    def _undo(self, transaction: Transaction) -> None:
+        # What fails here fails no one else: a transaction that is left open is rolled back by the next one's start.
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        with contextlib.suppress(OSError):  # the sweep of a later start removes them
+            _remove(self._files, transaction.made)
 
     def _commit_apart(self, group: list[_Task], error: Exception) -> None:
         # One change failed for a reason of its own (a full disk, a defect): it must not take the others along.
@@ -211,6 +218,8 @@ class GroupCommit:
             self._commit([task])
 
     def _apply(self, transaction: Transaction, group: list[_Task]) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for task in group:

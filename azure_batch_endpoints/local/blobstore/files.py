@@ -7,12 +7,16 @@ A content file is named by a generated number, never by a blob's name, and is ne
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import functools
 import hashlib
 import itertools
 import os
+import platform
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from azure_batch_endpoints.local.blobstore.checksums import crc64
@@ -21,6 +25,8 @@ _SHARDS = 16
 _COUNTER_BITS = 40
 _COPY_STEP = 1 << 30
 _READ_STEP = 1 << 20
+_MANY = 64
+"""Files that are synced by one call for the whole file system: some 20 µs each, where one by one it is 500 and more."""
 
 
 class ContentFiles:
@@ -121,6 +127,9 @@ class ContentFiles:
 
     def sync(self, contents: Iterable[int]) -> None:
         """Bring files written with :meth:`write` safely to the disk; those removed meanwhile are passed over."""
+        contents = list(contents)
+        if len(contents) >= _MANY and _sync_file_system(self._folder):
+            return
         present = []
         for content in contents:
             with contextlib.suppress(FileNotFoundError):
@@ -210,6 +219,29 @@ def sync_fd(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
         os.fsync(fd)
+
+
+def _sync_file_system(folder: str) -> bool:
+    """Bring all that was written to a folder's file system to the disk; False where this system cannot."""
+    call = _syncfs()
+    if call is None:
+        return False
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        if call(fd):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), folder)
+    finally:
+        os.close(fd)
+    return True
+
+
+@functools.cache
+def _syncfs() -> Callable[[int], int] | None:
+    """The kernel's call, where it tells of bytes that could not be written: since Linux 5.8."""
+    release = [int(number) for number in re.findall(r"\d+", platform.release())[:2]]
+    if not sys.platform.startswith("linux") or release < [5, 8]:
+        return None
+    return getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 def _write_all(fd: int, data: bytes) -> None:

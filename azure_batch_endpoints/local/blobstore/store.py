@@ -11,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,8 +145,11 @@ class BlobStore:
         content_type: str = "application/octet-stream",
         metadata: dict[str, str] | None = None,
         overwrite: bool = True,
+        check: Callable[[], None] | None = None,
     ) -> BlobInfo:
         """Store a blob, from bytes or from a file (which is copied). Durable when this returns.
+
+        ``check`` is called for each MiB of a file and stops the copying by raising.
 
         Raises:
             BlobError: ``ContainerNotFound``, or ``BlobAlreadyExists`` where ``overwrite`` is False.
@@ -155,7 +158,7 @@ class BlobStore:
         conditions = NO_CONDITIONS if overwrite else Conditions(if_none_match="*")
         described = encoding.encode_headers(metadata or {})
         target = Target(container, name, content_type, "", described, conditions)
-        body = self._stored(data)
+        body = self._stored(data, check)
         try:
             return _info(self.commits.call(lambda transaction: changes.put(transaction, target, body)))
         except Exception:  # not on Ctrl-C: the change may yet be committed
@@ -201,21 +204,28 @@ class BlobStore:
             rest = max(0, blob.size - offset)
             return file.read(rest if length is None else min(length, rest))
 
+    def page(self, container: str, prefix: str = "", marker: str = "") -> tuple[list[BlobInfo], str]:
+        """Some of the blobs whose names begin with ``prefix``, by name, and the marker of the next ones or ``""``.
+
+        Raises:
+            BlobError: ``ContainerNotFound``.
+        """
+        with self.reading() as connection:
+            found = index.require_container(connection, container)
+            page = pages.blobs(connection, found.id, pages.Wanted(prefix, "", marker))
+        return [_info(entry) for entry in page.entries if not isinstance(entry, str)], page.marker
+
     def list(self, container: str, prefix: str = "") -> Iterator[BlobInfo]:
         """All blobs whose names begin with ``prefix``, by name.
 
         Raises:
             BlobError: ``ContainerNotFound``, at the first step.
         """
-        marker = ""
-        while True:
-            with self.reading() as connection:
-                found = index.require_container(connection, container)
-                page = pages.blobs(connection, found.id, pages.Wanted(prefix, "", marker))
-            yield from (_info(entry) for entry in page.entries if not isinstance(entry, str))
-            if not page.marker:
-                return
-            marker = page.marker
+        found, marker = self.page(container, prefix)
+        yield from found
+        while marker:
+            found, marker = self.page(container, prefix, marker)
+            yield from found
 
     def delete(self, container: str, name: str) -> bool:
         """Delete a blob.
@@ -256,12 +266,12 @@ class BlobStore:
                 return index.find_snapshot(connection, container, name, snapshot)
             return index.require_blob(connection, container, name)
 
-    def _stored(self, data: bytes | Path) -> Body:
+    def _stored(self, data: bytes | Path, check: Callable[[], None] | None) -> Body:
         content = self.files.new()
         if isinstance(data, bytes) and len(data) <= SMALL:
             return Body(content, len(data), hashlib.md5(data, usedforsecurity=False).digest(), data)
         with Upload(self.files, content, hashed=True) as upload:
-            size = _write(upload, data)
+            size = _write(upload, data, check)
             upload.finish()
         return Body(content, size, upload.md5(), None)
 
@@ -270,7 +280,7 @@ class BlobStore:
             upkeep.sweep(connection, self.files, lambda: self._closing)
 
 
-def _write(upload: Upload, data: bytes | Path) -> int:
+def _write(upload: Upload, data: bytes | Path, check: Callable[[], None] | None) -> int:
     if isinstance(data, bytes):
         upload.write([data])
         return len(data)
@@ -279,6 +289,8 @@ def _write(upload: Upload, data: bytes | Path) -> int:
         while piece := file.read(_PIECE):
             upload.write([piece])
             size += len(piece)
+            if check is not None:
+                check()
     return size
 
 

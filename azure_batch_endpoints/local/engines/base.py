@@ -146,6 +146,8 @@ class Outcome:
     pieces: tuple[Piece, ...] = ()
     """By `first`, when the mini-batch was split; then `part`, `row_format`, `sources` and `failure` are the pieces',
     while `failed`, `rows`, `seconds` and `attempts` (the most of any piece) sum them up."""
+    memory: int | None = None
+    """Bytes the worker of the last try had held at most by then; None when it did not tell."""
 
     @property
     def succeeded(self) -> int:
@@ -197,7 +199,7 @@ class Limits:
     init_timeout: float | None = None
     """From the start of the process to the end of `init()`; None: 3 * timeout + 30, as ParallelRunStep does."""
     ahead: int | None = None
-    """Staged mini-batches that may wait for a worker; None: 4 * workers."""
+    """Staged mini-batches that may wait for a worker; None: 4 * workers, at least 64."""
     group_seconds: float = 0.1
     """Longest time an outcome waits for others to be handed over with."""
     group_size: int = 512

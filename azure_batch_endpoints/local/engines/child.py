@@ -6,33 +6,37 @@ Here: descriptors, signals, bytes. Not here: which mini-batch goes where, tries,
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from azure_batch_endpoints.local.engines.base import Failure, StagedBatch, WorkerSetup
+from azure_batch_endpoints.local.engines.base import Failure, WorkerSetup
+from azure_batch_endpoints.local.engines.connection import Connection
+from azure_batch_endpoints.local.engines.devices import VARIABLE, free_device, take_device
+from azure_batch_endpoints.local.engines.exits import describe_exit
+from azure_batch_endpoints.local.engines.memory import kills_by_kernel
 from azure_batch_endpoints.local.engines.strays import MARK, kill_strays
-from azure_batch_endpoints.local.engines.verdict import is_sound
+from azure_batch_endpoints.local.engines.work import Task
 
-PROGRAM = Path(__file__).parents[1] / "worker.py"
-LENGTH = struct.Struct("!I")
+PROGRAM = Path(__file__).parents[1] / "worker"
+WARDEN = Path(__file__).with_name("warden.py")
 FRAME = re.compile(r'File "(.+)", line (\d+)')
-MOST_MESSAGE = 64 << 20
-"""Bytes of a message; more is no message but a script's own bytes."""
 LEAVE_SECONDS = 0.5
 """What a worker that closed its connection has to end by itself, and so to tell with which exit code."""
+WARDEN_SECONDS = 7.0
+"""What a warden has to kill all that its worker started."""
+STACK_SECONDS = 0.05
+"""What a worker that is to be killed has to write down where it is."""
 HUNG_UP = "the worker process closed its connection to the engine; does the script close files that it did not open?"
 GARBLED = (
     "the worker process sent what is no answer; does the script replace functions of the standard library, "
@@ -40,19 +44,26 @@ GARBLED = (
 )
 
 
-@dataclass(slots=True)
-class Attempt:
-    """A mini-batch on its way through the engine."""
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """Why a worker is killed."""
 
-    batch: StagedBatch
-    tries: int = 0
-    """Tries that have ended."""
+    type: str
+    """As of a `Failure`."""
+    message: str
 
 
 class Child:
     """A worker process and the mini-batches it has been given."""
 
-    def __init__(self, name: str, setup: WorkerSetup, segment: Path, streams: tuple[BinaryIO, BinaryIO]) -> None:
+    def __init__(
+        self,
+        name: str,
+        setup: WorkerSetup,
+        segment: Path,
+        streams: tuple[BinaryIO, BinaryIO],
+        greeting: Mapping[str, str],
+    ) -> None:
         """Start the process.
 
         Args:
@@ -60,45 +71,68 @@ class Child:
             setup: what it runs.
             segment: where it writes its rows.
             streams: files for its stdout and stderr.
+            greeting: what the engine tells every worker besides.
 
         Raises:
             OSError: the interpreter or the working folder cannot be used.
         """
         self.name, self.segment = name, segment.name
-        self.queue: deque[Attempt] = deque()
+        self.queue: deque[Task] = deque()
         """The first one is being scored."""
         self.ready = self.ending = self.invalid = False
         self.failure: Failure | None = None
         """Why the script could not be loaded, in the worker's words."""
         self.since = time.monotonic()
         """When the process started or, once it is ready, when it began with the first mini-batch of its queue."""
-        self.kill_at: float | None = None
+        self.memory: int | None = None
+        """Bytes it held at most, as it said last."""
+        self.doom: Doom | None = None
+        """Set once it is to be killed, which happens at `kill_at`."""
+        self.kill_at = float("inf")
         self.left_at: float | None = None
         """When it closed the connection; most often it is about to end."""
+        self.device: str | None = None
+        """The graphics processor it has for itself."""
+        self.worker_pid: int | None = None
+        self.printed = tuple(Path(stream.name) for stream in streams)
+        """The files it prints to."""
         self._fault: str | None = None
         self._mark = segment.resolve()
-        self._setup, self._inbox, self._outbox = setup, bytearray(), bytearray()
-        self._stacks, path = tempfile.mkstemp()
-        Path(path).unlink()
-        self._socket, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()
-        try:
-            self._process = self._start((theirs.fileno(), lifeline, self._stacks), streams)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(lifeline)
+        self._setup = setup
+        self._kernel_kills = kills_by_kernel()
+        self._ticket = 0
+        self._process = self._equipped(streams)
         self.pid = self._process.pid
-        self.send(self._greeting())
+        """Of the process that keeps the worker: its warden."""
+        self.send(self._greeting(greeting))
 
-    def _start(self, passed: tuple[int, int, int], streams: tuple[BinaryIO, BinaryIO]) -> subprocess.Popen[bytes]:
+    def _equipped(self, streams: tuple[BinaryIO, BinaryIO]) -> subprocess.Popen[bytes]:
+        """Make what the process is reached by, and start it; nothing of it stays open if that fails."""
+        with contextlib.ExitStack() as own, contextlib.ExitStack() as lent:
+            self._stacks, path = tempfile.mkstemp()
+            own.callback(os.close, self._stacks)
+            Path(path).unlink()
+            self._tickets, self._tickets_in = pipe(own, own)
+            os.set_blocking(self._tickets, False)
+            ours, theirs = socket.socketpair()
+            self.connection = Connection(own.enter_context(ours))
+            lent.enter_context(theirs)
+            lifeline, _ = pipe(lent, own)
+            own.callback(self._free_device)
+            process = self._start((theirs.fileno(), lifeline, self._stacks, self._tickets), streams)
+            self._own = own.pop_all()
+            return process
+
+    def _start(self, passed: tuple[int, ...], streams: tuple[BinaryIO, BinaryIO]) -> subprocess.Popen[bytes]:
         setup = self._setup
+        variables = environment(setup, os.environ)
+        self.device = take_device(variables)
+        if self.device is not None:
+            variables[VARIABLE] = self.device
         return subprocess.Popen(  # noqa: S603 - running the deployment's interpreter is the purpose
-            [setup.python, str(PROGRAM), *map(str, passed)],
+            [setup.python, "-S", str(WARDEN), *map(str, passed), str(PROGRAM)],
             cwd=setup.cwd or setup.code_dir,
-            env={**environment(setup, os.environ), MARK: str(self._mark)},
+            env={**variables, MARK: str(self._mark)},
             stdin=subprocess.DEVNULL,
             stdout=streams[0],
             stderr=streams[1],
@@ -106,9 +140,11 @@ class Child:
             start_new_session=True,
         )
 
-    def _greeting(self) -> dict[str, object]:
+    def _greeting(self, more: Mapping[str, str]) -> dict[str, object]:
         setup = self._setup
         return {
+            **more,
+            "name": self.name,
             "code_dir": str(setup.code_dir.resolve()),
             "script": setup.script,
             "segment": str(self._mark) if setup.output_action == "append_row" else None,
@@ -116,80 +152,58 @@ class Child:
             "arguments": ["--logging_level", setup.logging_level, *setup.arguments],
         }
 
-    # ------------------------------------------------------------------ talking
-
-    def fileno(self) -> int:
-        """Return the socket, for a selector."""
-        return self._socket.fileno()
+    # ------------------------------------------------------------------ its life
 
     @property
     def is_up(self) -> bool:
         """Whether it still counts what this worker says."""
-        return self.kill_at is None and self.left_at is None and not self.ending
+        return self.doom is None and self.left_at is None and not self.ending
 
-    @property
-    def has_unsent(self) -> bool:
-        """Whether `flush` has something to do."""
-        return bool(self._outbox)
+    def fileno(self) -> int:
+        """Return the socket, for a selector."""
+        return self.connection.fileno()
 
-    def send(self, message: Mapping[str, object]) -> None:
-        """Send a message, as far as it goes without waiting: a busy worker does not read."""
-        body = json.dumps(message).encode()
-        self._outbox += LENGTH.pack(len(body)) + body
-        self.flush()
+    def give(self, task: Task) -> None:
+        """Queue a mini-batch; `Connection.flush` sends it, together with others."""
+        if not self.queue:
+            self.since = time.monotonic()
+        self._ticket = task.ticket = (self._ticket + 1) % 256
+        self.queue.append(task)
+        os.write(self._tickets_in, bytes((task.ticket,)))
+        self.connection.put(
+            {"op": "score", "number": task.batch.number, "files": task.batch.files, "ticket": task.ticket}
+        )
 
-    def flush(self) -> None:
-        """Send more of what could not be sent."""
+    def take_back(self) -> list[Task]:
+        """Return the queued mini-batches that the worker has not begun with; it will pass over them."""
         try:
-            while self._outbox:
-                del self._outbox[: self._socket.send(self._outbox, socket.MSG_DONTWAIT)]
-        except BlockingIOError:
-            return
-        except OSError:  # it has died, which `receive` will see
-            self._outbox.clear()
-
-    def receive(self) -> list[dict[str, Any]] | None:
-        """Return the messages that have come in full; None when the worker has closed the connection.
-
-        Raises:
-            ValueError: something else than a message came.
-        """
-        try:
-            data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+            tickets = os.read(self._tickets, 256)
         except BlockingIOError:
             return []
-        except OSError:
-            data = b""
-        self._inbox += data
-        messages = list(self._messages())
-        return messages if data or messages else None
+        back = [task for task in self.queue if task.ticket in tickets]
+        self.queue = deque(task for task in self.queue if task.ticket not in tickets)
+        return back
 
-    def _messages(self) -> Iterator[dict[str, Any]]:
-        while len(self._inbox) >= LENGTH.size:
-            length = LENGTH.unpack_from(self._inbox)[0]
-            end = LENGTH.size + length
-            if length > MOST_MESSAGE:
-                raise ValueError(length)
-            if len(self._inbox) < end:
-                return
-            message = json.loads(self._inbox[LENGTH.size : end])
-            if not is_sound(message):
-                raise ValueError(message)
-            yield message
-            del self._inbox[:end]
+    def send(self, message: Mapping[str, object]) -> None:
+        """Send a message."""
+        self.connection.put(message)
+        self.connection.flush()
 
-    # ------------------------------------------------------------------ ending
+    def condemn(self, doom: Doom) -> None:
+        """Let the worker write down where its threads are, and kill it then.
 
-    def ask_for_stacks(self) -> None:
-        """Let the worker write down where its threads are; it does so even while the script holds the interpreter."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGUSR2)
+        It writes even while the script holds the interpreter.
+        """
+        self.doom, self.kill_at = doom, time.monotonic() + STACK_SECONDS
+        self._signal(signal.SIGUSR2)
 
     def kill(self) -> None:
-        """Kill the process and all that it has started in its session."""
-        self.ending = True
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
-            os.killpg(self.pid, signal.SIGKILL)
+        """Kill the worker and all that it has started."""
+        if not self.ending:
+            self.ending = True
+            self.kill_at = time.monotonic() + WARDEN_SECONDS
+            self._signal(signal.SIGTERM)
+            self._kill_group()
 
     def expel(self, fault: str) -> None:
         """Kill the process because it broke the rules of the connection."""
@@ -197,16 +211,15 @@ class Child:
         self.kill()
 
     def hurry(self, now: float) -> None:
-        """Kill a process that closed its connection and does not end."""
-        if self.left_at is not None and now >= self.left_at + LEAVE_SECONDS and not self.ending:
+        """Kill a process that closed its connection and does not end, and a warden that does not."""
+        if self.ending and now >= self.kill_at:
+            self._signal(signal.SIGKILL)
+        elif self.left_at is not None and now >= self.left_at + LEAVE_SECONDS and not self.ending:
             self.expel(HUNG_UP)
 
     def gone(self) -> bool:
-        """Whether the process has ended; children that it left are killed then."""
-        if self._process.poll() is None:
-            return False
-        self.kill()
-        return True
+        """Whether the process has ended, and with it what it had started."""
+        return self._process.poll() is not None
 
     def wait(self, seconds: float) -> None:
         """Wait for the end of a killed process."""
@@ -214,25 +227,48 @@ class Child:
             self._process.wait(seconds)
 
     def close(self) -> None:
-        """Close all descriptors; what the worker started in sessions of their own is killed."""
-        self._socket.close()
-        os.close(self._lifeline)
-        os.close(self._stacks)
-        kill_strays(self._mark)
+        """Close all descriptors, and give back what the worker had for itself.
 
-    def death(self) -> Failure:
-        """Return what the end of the process tells."""
-        stacks, file, line = self._last_stacks()
-        return Failure("WorkerDied", self._fault or describe_exit(self._process.returncode), stacks, file, line)
+        After a worker that was killed its warden may have been, too: what it was to kill is looked for.
+        """
+        if self._process.poll() != 0:
+            self._signal(signal.SIGKILL)
+            self._kill_group()
+            kill_strays(self._mark)
+        self._own.close()
 
-    def stuck(self, message: str) -> Failure:
-        """Return a time-out, with where the script was."""
+    def _free_device(self) -> None:
+        if self.device is not None:
+            free_device(self.device)
+
+    def _signal(self, number: int) -> None:
+        self._process.send_signal(number)  # does nothing when it has ended
+
+    def _kill_group(self) -> None:
+        if self.worker_pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
+                os.killpg(self.worker_pid, signal.SIGKILL)
+
+    # ------------------------------------------------------------------ what its end tells
+
+    def cause(self) -> Failure:
+        """Return why the process ended, with where the script was."""
+        if self.failure is not None:
+            return self.failure
         stacks, file, line = self._last_stacks()
-        return Failure("Timeout", message, stacks, file, line)
+        if self.doom is not None:
+            return Failure(self.doom.type, self.doom.message, stacks, file, line)
+        message = self._fault or describe_exit(self._process.returncode, self._kernel_kills, kills_by_kernel())
+        return Failure("WorkerDied", message, stacks, file, line)
+
+    def killed_from_outside(self) -> bool:
+        """Whether somebody sent SIGKILL: neither the engine nor, as far as is known, the kernel for want of memory."""
+        ours = self.doom is not None or self.failure is not None or self._fault is not None
+        return not ours and self._process.returncode == -signal.SIGKILL and kills_by_kernel() == self._kernel_kills
 
     def _last_stacks(self) -> tuple[str | None, str | None, int | None]:
         data = os.pread(self._stacks, 1 << 16, 0).decode("utf-8", "replace")
-        lines = [line for line in data.splitlines() if f'"{PROGRAM}"' not in line]
+        lines = [line for line in data.splitlines() if f'"{PROGRAM}{os.sep}' not in line]
         text = "\n".join(lines) + "\n" if lines else None
         code_dir = self._setup.code_dir.resolve()
         for line in lines:
@@ -240,6 +276,14 @@ class Child:
             if frame and Path(frame[1]).is_relative_to(code_dir):
                 return text, str(Path(frame[1]).relative_to(code_dir)), int(frame[2])
         return text, None, None
+
+
+def pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple[int, int]:
+    """Return both ends of a pipe, that to read from first; each is closed with a stack."""
+    ends = os.pipe()
+    reading.callback(os.close, ends[0])
+    writing.callback(os.close, ends[1])
+    return ends
 
 
 def environment(setup: WorkerSetup, own: Mapping[str, str]) -> dict[str, str]:
@@ -252,14 +296,3 @@ def environment(setup: WorkerSetup, own: Mapping[str, str]) -> dict[str, str]:
     if setup.model_dir is not None:
         variables["AZUREML_MODEL_DIR"] = str(setup.model_dir.resolve())
     return variables
-
-
-def describe_exit(code: int | None) -> str:
-    """Return how a worker process ended, in words."""
-    if code is None:
-        return "the worker process was killed and has not ended yet"
-    if code >= 0:
-        return f"the worker process ended with exit code {code}: the script, or a library of it, called exit"
-    name = signal.Signals(-code).name
-    reason = {"SIGKILL": "; it may have used too much memory", "SIGSEGV": "; a library crashed"}.get(name, "")
-    return f"the worker process was killed by {name}{reason}"

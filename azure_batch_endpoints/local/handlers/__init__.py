@@ -16,6 +16,7 @@ from azure_batch_endpoints.local.handlers import (
     endpoints,
     history,
     job_changes,
+    job_rows,
     jobs,
     logs,
     operations,
@@ -27,7 +28,7 @@ from azure_batch_endpoints.local.handlers import (
 
 _MODULES = (
     *(workspace, endpoints, deployments, operations, codes, assets, containers),
-    *(datastores, computes, region, jobs, job_changes, scoring, history, logs, studio),
+    *(datastores, computes, region, jobs, job_rows, job_changes, scoring, history, logs, studio),
 )
 ENTRIES = tuple(entry for module in _MODULES for entry in module.ENTRIES)
 """Every route; where two match, the first one answers."""

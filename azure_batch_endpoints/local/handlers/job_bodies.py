@@ -184,6 +184,7 @@ def properties(context: ServiceContext, row: JobRow) -> dict[str, str]:
         routes.ERROR_PROPERTY: row.error,
         routes.ROWS_PROPERTY: row.rows,
         routes.RETRY_PROPERTY: request.retry_of,
+        routes.ISOLATE_PROPERTY: "true" if request.settings.isolate_failures else None,
     }
     return {**row.properties, **{name: value for name, value in found.items() if value is not None}}
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import uuid
 from collections.abc import Mapping
+from pathlib import Path
 
 from azure_batch_endpoints._wire import models
 from azure_batch_endpoints._wire.body import Body, TextMap
+from azure_batch_endpoints.local.deleting import settle
 from azure_batch_endpoints.local.exchange import WORKSPACE, Call, Entry, Reply, empty
 from azure_batch_endpoints.local.faults import ServiceFault, bad_request
 from azure_batch_endpoints.local.handlers import job_bodies, run_bodies, shapes
@@ -50,20 +51,24 @@ def put(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Forget a job that has ended, with its logs and its ledger; what it wrote to storage stays."""
     name, operation = call.names["job"], shapes.operation_id(call.context, "jd")
-    folder = call.context.settings.job_folder(name)
-    gone = folder.with_name(f".{uuid.uuid4().hex}")  # no job is called so
+    settings, aside = call.context.settings, list[Path]()
 
-    def set_aside() -> None:
+    def set_aside(row: JobRow) -> None:
+        aside.append(settings.deleted_folder(row.child))
         with contextlib.suppress(FileNotFoundError):  # it never began
-            folder.rename(gone)
+            settings.job_folder(name).rename(aside[0])
 
     try:
-        there = call.context.state.delete_job(name, operation, set_aside)
+        row = call.context.state.delete_job(name, operation, set_aside)
     except IllegalMove as error:
         raise ServiceFault(409, "Conflict", str(error)) from error
-    if not there:
+    except BaseException:  # the job was not forgotten after all
+        for folder in aside:
+            settle(folder, settings, call.context.state)
+        raise
+    if row is None:
         return empty(204)
-    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(settings.deleted_folder(row.child), ignore_errors=True)
     return Reply(None, 202, shapes.operation_headers(call, operation))
 
 

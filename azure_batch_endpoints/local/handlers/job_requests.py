@@ -41,14 +41,15 @@ def job_request(
     Raises:
         ServiceFault: 400 or 404, something named in either is not there or cannot be used.
     """
-    inner = read(models.DeploymentProperties, deployment.body["properties"])
+    kept = {**deployment.body["properties"], "properties": deployment.body["own"]}
+    inner = read(models.DeploymentProperties, kept)
     code, environment = inner.code_configuration, _environment(context, inner.environment_id)
     model = find_version(context, "models", (inner.model.asset_id if inner.model else None) or "")
     target = asked.compute.target if asked.compute else None
     inputs = job_inputs(context, asked) if retry_of is None else retry_of.request.inputs
     base = settings_of(inner)
-    if retry_of is not None:  # what the earlier job overrode still counts
-        base = _settings(models.BatchJobProperties.read(retry_of.body), base)
+    for one in _chain(context, retry_of):  # what the earlier jobs overrode still counts
+        base = _settings(models.BatchJobProperties.read(one.body), base)
     output_uri, asked = job_output(context, asked, child)
     return JobRequest(
         endpoint=deployment.body["endpoint"],
@@ -64,9 +65,23 @@ def job_request(
         output_uri=output_uri,
         settings=_settings(asked, base),
         retry_of=retry_of.name if retry_of else None,
+        retry_child=retry_of.child if retry_of else None,
         model_name=model.key.parent,
         model_version=model.key.name,
     )
+
+
+def _chain(context: ServiceContext, last: JobRow | None) -> list[JobRow]:
+    """Return the jobs that led to a retry, the first of them first; those that are gone left out."""
+    found: list[JobRow] = []
+    while last is not None:
+        found.insert(0, last)
+        before = last.request.retry_of
+        again = any(one.name == before for one in found)  # its name was given to a later job
+        child, last = last.request.retry_child, context.state.job(before) if before and not again else None
+        if last is not None and child not in {None, last.child}:  # likewise
+            last = None
+    return found
 
 
 def _settings(asked: models.BatchJobProperties, base: RunSettings) -> RunSettings:

@@ -12,13 +12,19 @@ from azure_batch_endpoints.local.faults import ServiceFault, bad_request
 from azure_batch_endpoints.local.handlers import job_bodies, operations, shapes
 from azure_batch_endpoints.local.handlers.paging import listed
 from azure_batch_endpoints.local.job import JobRow
-from azure_batch_endpoints.local.ledger import Ledger
+from azure_batch_endpoints.local.ledger_reader import LedgerReader
 from azure_batch_endpoints.local.ledger_values import ItemRow, LedgerConflict
 from azure_batch_endpoints.local.state import JobFilter
 from azure_batch_endpoints.states import JobStatus
 
 _ITEM_STATUSES = ("succeeded", "failed", "pending")
 _ITEMS_PAGE = 1000
+_ITEM = {
+    **{name: name for name in ("path", "status", "attempts", "worker", "seconds", "traceback")},
+    **{"mini_batch": "miniBatch", "error_type": "errorType", "error_message": "errorMessage"},
+    "error_place": "errorPlace",
+}
+"""Field of a row of the ledger, and its name on the wire."""
 _VIEWS = {"activeonly": False, "archivedonly": True, "all": None}
 
 
@@ -104,30 +110,37 @@ def items(call: Call) -> Reply:
     return listed(call, [_item(one) for one in found[:size]], found[size - 1].index if len(found) > size else None)
 
 
-def has_failed_items(context: ServiceContext, job: str) -> bool:
-    """Whether an input of a job failed."""
-    return bool(_items(context, job, "failed", -1, 1))
-
-
-def failed_items(context: ServiceContext, job: str, limit: int) -> list[tuple[str, str, str]]:
-    """Return path, error and traceback of a job's failed inputs, the first ones."""
-    rows = _items(context, job, "failed", -1, limit)
-    return [(row.path, f"{row.error_type} {row.error_message or ''}".strip(), row.traceback or "") for row in rows]
-
-
 def _items(context: ServiceContext, job: str, status: str | None, after: int, limit: int) -> list[ItemRow]:
     """Return rows of a job's ledger; a job that has not begun has none."""
-    try:
-        with Ledger(context.settings.job_folder(job) / "ledger.sqlite") as ledger:
-            return list(ledger.items(status, after, limit))
-    except LedgerConflict:
+    ledger = ledger_of(context, job)
+    if ledger is None:
         return []
+    with ledger:
+        return list(ledger.items(status, after, limit))
+
+
+def ledger_of(context: ServiceContext, job: str) -> LedgerReader | None:
+    """Open a job's ledger; None while it has none yet, and for a job that never began.
+
+    Raises:
+        ServiceFault: 404, it had one, and it is gone.
+    """
+    try:
+        return LedgerReader(context.settings.job_folder(job) / "ledger.sqlite")
+    except LedgerConflict as error:
+        row = find(context, job)
+        if not row.status.is_terminal or row.started_at is None:
+            return None
+        raise ServiceFault(
+            404,
+            "LedgerGone",
+            f"The ledger of job '{job}' is gone: {error} Its output and its logs are all that is known of it.",
+        ) from error
 
 
 def _item(row: ItemRow) -> dict[str, Any]:
     values = asdict(row)
-    renamed = {"mini_batch": "miniBatch", "error_type": "errorType", "error_message": "errorMessage"}
-    return {renamed.get(name, name): value for name, value in values.items() if name != "index"}
+    return {wire: values[name] for name, wire in _ITEM.items()}
 
 
 _ONE = WORKSPACE + "/jobs/{job}"

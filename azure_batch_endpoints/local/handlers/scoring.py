@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 import string
 import uuid
+from dataclasses import replace
 
 from azure_batch_endpoints._wire import models, scalars
 from azure_batch_endpoints._wire.routes import (
     DATA_PLANE_VERSION,
     DEPLOYMENT_HEADER,
+    ISOLATE_PROPERTY,
     MANAGEMENT_FRONTEND,
     REPEATABILITY_HEADERS,
+    RETRY_PENDING_PROPERTY,
     RETRY_PROPERTY,
 )
 from azure_batch_endpoints.local.context import ServiceContext
@@ -20,8 +23,10 @@ from azure_batch_endpoints.local.faults import ServiceFault, bad_request, existi
 from azure_batch_endpoints.local.handlers import deployments, endpoints, shapes
 from azure_batch_endpoints.local.handlers.job_bodies import batch_job, service_tags
 from azure_batch_endpoints.local.handlers.job_requests import job_request
-from azure_batch_endpoints.local.handlers.jobs import find, has_failed_items, listed_jobs
+from azure_batch_endpoints.local.handlers.jobs import find, listed_jobs
 from azure_batch_endpoints.local.job import JobRequest, JobRow
+from azure_batch_endpoints.local.ledger import Ledger
+from azure_batch_endpoints.local.ledger_values import LedgerConflict
 from azure_batch_endpoints.local.state import JobFilter
 from azure_batch_endpoints.states import JobStatus
 
@@ -72,18 +77,20 @@ def _row(call: Call, endpoint: str, asked: models.BatchJobProperties) -> JobRow:
 
 
 def _own_properties(asked: models.BatchJobProperties) -> dict[str, str]:
-    """Return the properties that the user gave the job; two of them mean something and are no properties."""
-    meaning = ("experimentName", RETRY_PROPERTY)
+    """Return the properties that the user gave the job; those that mean something are none."""
+    meaning = ("experimentName", RETRY_PROPERTY, RETRY_PENDING_PROPERTY, ISOLATE_PROPERTY)
     return {name: value for name, value in (asked.properties or {}).items() if name not in meaning}
 
 
 def _request(call: Call, endpoint: str, asked: models.BatchJobProperties, child: str) -> JobRequest:
     retry_of = (asked.properties or {}).get(RETRY_PROPERTY)
     if retry_of is not None:
-        earlier = _ended(call.context, retry_of)
+        pending = str((asked.properties or {}).get(RETRY_PENDING_PROPERTY)).lower() == "true"
+        earlier = _ended(call.context, retry_of, pending=pending)
         name = _deployment_header(call) or earlier.request.deployment
         deployment = deployments.find(call.context, endpoint, name)
-        return job_request(call.context, deployment, asked, child, retry_of=earlier)
+        request = job_request(call.context, deployment, asked, child, retry_of=earlier)
+        return replace(request, retry_pending=pending)
     name = _deployment_header(call) or endpoints.find(call.context, endpoint).body["default"]
     if not name:
         there = existing(call.context.state.resources.names("deployments", endpoint.lower()))
@@ -92,16 +99,47 @@ def _request(call: Call, endpoint: str, asked: models.BatchJobProperties, child:
     return job_request(call.context, deployments.find(call.context, endpoint, name), asked, child)
 
 
-def _ended(context: ServiceContext, job: str) -> JobRow:
-    """Return a job that has ended with failed inputs."""
+def _ended(context: ServiceContext, job: str, *, pending: bool) -> JobRow:
+    """Return a job that has ended and left something to score again.
+
+    Args:
+        context: the service.
+        job: its name.
+        pending: whether inputs that were never scored count, beside those that failed.
+    """
     earlier = find(context, job)
     if not earlier.status.is_terminal:
         raise ServiceFault(
             409, "Conflict", f"Job '{job}' is {earlier.status.value}. Retry what failed when it has ended."
         )
-    if not has_failed_items(context, job):
+    failed, left = _left(context, earlier)
+    if not failed and not left:
         raise bad_request(f"Nothing failed in job '{job}': there is nothing to retry.")
+    if not failed and not pending:
+        raise bad_request(
+            f"Nothing failed in job '{job}', but {left} never scored. Retry them too: include_pending=True."
+        )
     return earlier
+
+
+def _left(context: ServiceContext, job: JobRow) -> tuple[bool, str]:
+    """Return whether inputs of a job failed, and which were never scored, in words; empty: none."""
+    if job.started_at is None:
+        return False, "its files were"
+    try:
+        with Ledger(context.settings.job_folder(job.name) / "ledger.sqlite") as ledger:
+            progress, listed, sealed = ledger.progress(), ledger.listed, ledger.sealed
+    except LedgerConflict as error:
+        raise ServiceFault(
+            404,
+            "LedgerGone",
+            f"The ledger of job '{job.name}' is gone ({error}), so it is not known which files failed. "
+            "Invoke the deployment anew.",
+        ) from error
+    left = listed - progress.items_done
+    if not sealed:
+        return progress.items_failed > 0, "some of its files were"
+    return progress.items_failed > 0, f"{left} {'file was' if left == 1 else 'files were'}" if left else ""
 
 
 def _deployment_header(call: Call) -> str | None:
