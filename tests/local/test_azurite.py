@@ -22,6 +22,8 @@ from azure_batch_endpoints.local.azurite.node import Node, find_node
 from tests.local.test_service_process import started_by, wait_until
 from tests.local.test_survival import assert_undisturbed, submitted
 
+pytestmark = pytest.mark.usefixtures("services_unmeasured")
+
 ACCOUNT = "someaccount"
 KEY = base64.b64encode(b"a key for tests").decode()
 

@@ -22,6 +22,8 @@ from azure_batch_endpoints.local.service import LocalService
 from tests.local.test_service_process import runs, wait_until
 from tests.local.test_survival import ends
 
+pytestmark = pytest.mark.usefixtures("services_unmeasured")
+
 PROVIDER = "Microsoft.MachineLearningServices/workspaces"
 RACER = """
 import sys, time

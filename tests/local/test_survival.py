@@ -25,6 +25,8 @@ from tests.local.scripts import deployment, numbers
 from tests.local.service_bench import Bench
 from tests.local.test_service_process import request, runs, started_by, wait_until
 
+pytestmark = pytest.mark.usefixtures("services_unmeasured")
+
 COUNT = 24
 SLOW = """
     import os, time
