@@ -134,7 +134,7 @@ def test_logging_level_is_the_root_loggers_the_scripts_argument_and_that_of_entr
             parser.add_argument("--logging_level")
             print("told", parser.parse_known_args()[0].logging_level)
         def run(files):
-            for write in (logging.getLogger("some.library"), EntryScript().logger):
+            for write in (logging.getLogger("somebody.else"), EntryScript().logger):
                 write.debug("-D-"); write.info("-I-"); write.warning("-W-"); write.error("-E-")
             return files
         """,
