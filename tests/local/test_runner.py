@@ -379,7 +379,7 @@ def test_only_the_inputs_that_failed_in_an_earlier_job_are_scored_again(bench: B
 
 
 def test_an_input_that_vanishes_from_the_store_fails_its_mini_batch_with_a_reason(bench: Bench) -> None:
-    put_files(bench, 40)
+    put_files(bench, 400)  # far more than are staged ahead of two workers that stand still
     gate = bench.root / "gate"
     row = bench.submit(
         f"""
@@ -394,11 +394,12 @@ def test_an_input_that_vanishes_from_the_store_fails_its_mini_batch_with_a_reaso
         error_threshold=0,
     )
     bench.wait_for(row, lambda job: job.status is JobStatus.RUNNING)
-    bench.remove("data/039.txt")
+    bench.wait_for(row, lambda job: "400 input files." in bench.log(job))  # all are listed
+    bench.remove("data/399.txt")
     gate.touch()
     job = bench.wait(row)
     assert job.status is JobStatus.FAILED
-    assert job.error and "The specified blob does not exist" in job.error and "'039.txt'" in job.error
+    assert job.error and "The specified blob does not exist" in job.error and "'399.txt'" in job.error
 
 
 def test_the_log_says_once_how_this_interpreter_differs_from_the_conda_file(bench: Bench) -> None:

@@ -44,7 +44,7 @@ def runs(pid: int) -> bool:
     """Whether a process runs; one that ended and that nobody has asked for yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return False
 
 
