@@ -9,20 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from azure_batch_endpoints import _progress, _retry, _runs
+from azure_batch_endpoints import _accounts, _progress, _retry, _runs, _waiting
 from azure_batch_endpoints._entity import Entity, Snapshot, named
-from azure_batch_endpoints._http import Deadline, DeadlinePassed, Operation, OperationEnded, paged, pauses
+from azure_batch_endpoints._http import Deadline, DeadlinePassed, Operation, OperationEnded
 from azure_batch_endpoints._wire.jobview import JobView, job_view
-from azure_batch_endpoints.errors import (
-    ConflictError,
-    InvalidInputError,
-    JobCanceledError,
-    JobFailedError,
-    NotFoundError,
-    ResultsError,
-    ServiceError,
-    WaitTimeoutError,
-)
+from azure_batch_endpoints.errors import ConflictError, InvalidInputError, ServiceError, WaitTimeoutError
 from azure_batch_endpoints.items import ItemOutcome, JobProgress, frame
 from azure_batch_endpoints.logs import LogEntry, LogReader, follow
 from azure_batch_endpoints.results import JobResults
@@ -140,22 +131,10 @@ class Job(Entity[JobView]):
             JobFailedError: it ended Failed; the message names the first cause. JobCanceledError: it was cancelled.
             WaitTimeoutError: the time was over.
         """
-        session = self._workspace.session
-        deadline = Deadline(session.clock, timeout)
-        longest = poll_interval or session.longest_pause
         with _progress.job_bar(self.name, show=progress) as draw:
-            try:
-                for pause in pauses(min(session.first_pause, longest), longest):
-                    self._refresh(deadline)
-                    draw(self.progress, self.status.value)
-                    if self.status.is_terminal:
-                        break
-                    deadline.sleep(pause if self._asked_pause is None else self._asked_pause)
-            except DeadlinePassed as passed:
-                if not self.status.is_terminal:
-                    raise WaitTimeoutError(self._still(timeout), self) from passed
+            _waiting.until_ended(self, timeout, poll_interval, lambda: draw(self.progress, self.status.value))
         if raise_on_failure:
-            self._raise_if_failed()
+            _waiting.raise_if_failed(self)
         return self
 
     def stream(self, *, timeout: float | None = None) -> Iterator[LogEntry]:
@@ -180,7 +159,7 @@ class Job(Entity[JobView]):
         try:
             yield from follow(LogReader(self._workspace, self.name), status, deadline, pause)
         except DeadlinePassed as passed:
-            raise WaitTimeoutError(self._still(timeout), self) from passed
+            raise WaitTimeoutError(_waiting.still(self, timeout), self) from passed
 
     def logs(self, *, tail: int | None = None) -> list[LogEntry]:
         """Return the log lines written so far.
@@ -230,26 +209,7 @@ class Job(Entity[JobView]):
         """
         if status not in (None, "succeeded", "failed", "pending"):
             raise InvalidInputError(f"status is '{status}'; it can be 'succeeded', 'failed' or 'pending'.")
-        return self._items(status)
-
-    def _items(self, status: str | None) -> Iterator[ItemOutcome]:
-        path = self._workspace.path.job_items(self.name)
-        params = {**self._workspace.params, "status": status}
-        entries: Iterator[ItemOutcome] = paged(
-            self._workspace.session,
-            path,
-            ItemOutcome.from_wire,
-            params=params,
-            action=f"read the items of job '{self.name}'",
-        )
-        try:
-            yield from entries
-        except NotFoundError as error:
-            if error.code == _retry.LEDGER_GONE:
-                raise ResultsError(str(error)) from error
-            if self._workspace.session.is_local:
-                raise
-            raise ResultsError(_retry.no_ledger(self.name)) from error
+        return _accounts.items(self._workspace, self.name, status)
 
     def failed_items(self) -> pd.DataFrame:
         """Return the input files that failed, a row each; columns are those of :class:`ItemOutcome`."""
@@ -304,27 +264,6 @@ class Job(Entity[JobView]):
         if snapshot.body.error or snapshot.body.status is not JobStatus.FAILED:
             return snapshot
         return snapshot.with_body(replace(snapshot.body, error=_runs.why_failed(self._workspace, self.name, deadline)))
-
-    def _raise_if_failed(self) -> None:
-        if self.status is JobStatus.CANCELED:
-            scored = self._snapshot.body.scored
-            after = f" after {scored}" if scored else ""
-            remedy = _retry.what_is_left(self._snapshot.body) or "Start it again with invoke()."
-            raise JobCanceledError(f"Job '{self.name}' was cancelled{after}. {remedy}", self)
-        if self.status is not JobStatus.COMPLETED:
-            reason = (self.error or "the service gave no reason").rstrip(".")
-            verb = "failed" if self.status is JobStatus.FAILED else f"ended {self.status.value}"
-            # The reason may end with the script's traceback: what to do then stands on a line of its own.
-            remedy = "\n\nLogs: job.logs()." if "\n" in reason else ". Logs: job.logs()."
-            left = _retry.what_is_left(self._snapshot.body)
-            raise JobFailedError(f"Job '{self.name}' {verb}: {reason.rstrip()}{remedy} {left}".rstrip(), self)
-
-    def _still(self, timeout: float | None) -> str:
-        done = f" ({self.progress.counts} done)" if self.progress else ""
-        return (
-            f"Job '{self.name}' is still {self.status.value} after {timeout:g} s{done}. "
-            f'It goes on; return to it with client.jobs.get("{self.name}").'
-        )
 
     def _rows(self) -> list[tuple[str, object]]:
         return [

@@ -50,6 +50,7 @@ ROWS = (
     ("_storage",),
     ("_entity", "_progress", "_runs", "_submit"),
     ("results", "logs", "assets", "computes", "datastores", "dryrun", "_retry"),
+    ("_accounts", "_waiting"),
     ("job",),
     ("jobs",),
     ("deployments",),
