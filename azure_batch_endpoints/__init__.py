@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from azure_batch_endpoints._version import __version__
 
 if TYPE_CHECKING:
+    from azure_batch_endpoints._several import wait_all, wait_any
     from azure_batch_endpoints._spec_base import AnyPath
     from azure_batch_endpoints.assets import Dataset, Datasets, Environment, Environments, Model, Models
     from azure_batch_endpoints.checks import Finding
     from azure_batch_endpoints.client import BatchClient, LocalServiceInfo
+    from azure_batch_endpoints.comparison import Comparison
     from azure_batch_endpoints.computes import Compute, Computes
     from azure_batch_endpoints.datastores import Datastore, Datastores
     from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
         LocalPathError,
         LocalServiceError,
         NotFoundError,
+        NotKept,
+        NotKeptError,
+        NotKeptWarning,
         OperationFailedError,
         PermissionDeniedError,
         ResultsError,
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from azure_batch_endpoints.inputs import Input, InputLike, InputValue, dataset, file, folder, local_path
-    from azure_batch_endpoints.items import ItemOutcome, JobProgress
+    from azure_batch_endpoints.items import ItemOutcome, JobProgress, MiniBatchOutcome
     from azure_batch_endpoints.job import Job
     from azure_batch_endpoints.jobs import Jobs
     from azure_batch_endpoints.logs import LogEntry
@@ -69,6 +74,7 @@ __all__ = [
     "BatchEndpoint",
     "BatchEndpoints",
     "BatchEndpointsError",
+    "Comparison",
     "Compute",
     "ComputeSpec",
     "Computes",
@@ -103,10 +109,14 @@ __all__ = [
     "LocalServiceError",
     "LocalServiceInfo",
     "LogEntry",
+    "MiniBatchOutcome",
     "Model",
     "ModelSpec",
     "Models",
     "NotFoundError",
+    "NotKept",
+    "NotKeptError",
+    "NotKeptWarning",
     "OperationFailedError",
     "PermissionDeniedError",
     "ProvisioningState",
@@ -128,13 +138,17 @@ __all__ = [
     "folder",
     "local_path",
     "ml_client",
+    "wait_all",
+    "wait_any",
 ]
 
 _HOMES = {
+    "_several": ("wait_all", "wait_any"),
     "_spec_base": ("AnyPath",),
     "assets": ("Dataset", "Datasets", "Environment", "Environments", "Model", "Models"),
     "checks": ("Finding",),
     "client": ("BatchClient", "LocalServiceInfo"),
+    "comparison": ("Comparison",),
     "computes": ("Compute", "Computes"),
     "datastores": ("Datastore", "Datastores"),
     "deployments": ("BatchDeployment", "BatchDeployments"),
@@ -151,6 +165,9 @@ _HOMES = {
         "LocalPathError",
         "LocalServiceError",
         "NotFoundError",
+        "NotKept",
+        "NotKeptError",
+        "NotKeptWarning",
         "OperationFailedError",
         "PermissionDeniedError",
         "ResultsError",
@@ -164,7 +181,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "inputs": ("Input", "InputLike", "InputValue", "dataset", "file", "folder", "local_path"),
-    "items": ("ItemOutcome", "JobProgress"),
+    "items": ("ItemOutcome", "JobProgress", "MiniBatchOutcome"),
     "job": ("Job",),
     "jobs": ("Jobs",),
     "logs": ("LogEntry",),
@@ -185,12 +202,14 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a checker that saw it would take any name for one of this package's
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

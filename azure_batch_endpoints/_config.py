@@ -19,7 +19,7 @@ from azure_batch_endpoints import _az_defaults
 from azure_batch_endpoints._az_defaults import AzDefaults
 from azure_batch_endpoints._clouds import CLOUDS, PUBLIC, Cloud, cloud_at, cloud_named
 from azure_batch_endpoints._spelling import suggestion
-from azure_batch_endpoints.errors import InvalidInputError
+from azure_batch_endpoints.errors import InvalidInputError, LocalPathError
 
 FIELDS = ("subscription_id", "resource_group", "workspace")
 CLOUD_VARIABLE = "AZUREML_CURRENT_CLOUD"
@@ -105,8 +105,13 @@ def _candidates(path: str | PathLike[str] | None) -> Iterator[Path]:
 def _from_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:
     try:
         read = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"'{file}' is not a workspace's config.json: {error}.") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise LocalPathError(f"'{file}' cannot be read ({reason}). Check its permissions.", path=file) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"'{file}' is not a workspace's config.json: {error}. Download it again from the workspace's page."
+        ) from error
     data = _with_names(read) if isinstance(read, dict) else {}
     values = {name: _value(file, key, data[key]) for name, key in _IN_FILE.items() if data.get(key) is not None}
     values = {**{name: value for name, value in values.items() if value}, **known}

@@ -5,6 +5,7 @@ The one home of PyYAML for what users write. What the keys mean is the matter of
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -73,7 +74,7 @@ def read(path: str | PathLike[str]) -> Document:
     except SpecError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2023-02-30
-        raise _no_yaml(error, file) from error
+        raise _no_yaml(error, file, text) from error
 
 
 def parse(text: str) -> object:
@@ -96,7 +97,9 @@ def parse(text: str) -> object:
     except SpecError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError(f"not valid YAML: {getattr(error, 'problem', None) or 'it cannot be read'}.") from error
+        raise SpecError(
+            f"not valid YAML: {getattr(error, 'problem', None) or 'it cannot be read'}. Correct the text."
+        ) from error
 
 
 def text_of(data: object) -> str:
@@ -118,6 +121,9 @@ def _text(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             content = stream.read(_LARGEST + 1)
+    except ValueError as error:  # a name that no file can have
+        shown = str(file).encode(errors="backslashreplace").decode()
+        raise LocalPathError(f"{shown!r} cannot be the name of a file. Correct the path.", path=file) from error
     except OSError as error:
         raise LocalPathError(_unreadable(file, error), path=file) from error
     if len(content) > _LARGEST:
@@ -143,21 +149,32 @@ def _refuse_bombs(top: yaml.Node, file: Path | None = None) -> None:
         elif isinstance(node, yaml.SequenceNode):
             waiting += [(one, depth + 1, line) for one in node.value]
         if depth > _DEEPEST:
-            raise SpecError("the settings are nested too deep, or one holds itself.", path=file, line=line)
+            raise SpecError(
+                "the settings are nested too deep, or one holds itself. Name the YAML file of settings.",
+                path=file,
+                line=line,
+            )
         if seen + len(waiting) > _MOST_VALUES:
-            said = f"it holds more than {_MOST_VALUES:,} keys and values, aliases counted."
+            said = (
+                f"it holds more than {_MOST_VALUES:,} keys and values, aliases counted. Name the YAML file of settings."
+            )
             raise SpecError(said, path=file, line=line)
 
 
-def _no_yaml(error: Exception, file: Path) -> SpecError:
-    mark = getattr(error, "problem_mark", None)
+def _no_yaml(error: Exception, file: Path, text: str) -> SpecError:
+    mark, place = getattr(error, "problem_mark", None), getattr(error, "position", None)
+    if place is not None:  # of a character that YAML does not have
+        line, said = text.count("\n", 0, place) + 1, f"it holds the character U+{ord(text[place]):04X}"
+        return SpecError(f"not valid YAML: {said}. Correct that line.", path=file, line=line)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    problem = "it is nested too deep" if isinstance(error, RecursionError) else problem
-    remedy = next((f" {text}" for sign, text in _REMEDIES.items() if sign in problem), "")
+    problem = "it is nested too deep" if isinstance(error, RecursionError) else problem.removeprefix("but ")
+    remedy = next((f" {text}" for sign, text in _REMEDIES.items() if sign in problem), " Correct that line.")
     return SpecError(f"not valid YAML: {problem}.{remedy}", path=file, line=mark.line + 1 if mark else None)
 
 
 def _unreadable(file: Path, error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return f"'{str(file)[:100]}…' cannot be read ({error.strerror}). Shorten the path."
     if file.is_dir():
         return f"'{file}' is a folder. Name the YAML file in it."
     if file.exists():
@@ -202,12 +219,14 @@ class _Notes:
                 yield key, value, False
         for one in merged:
             if not isinstance(one, yaml.MappingNode):
-                raise self._refused("'<<' merges settings; it needs an alias (*name) of some.", one)
+                raise self._refused("'<<' merges settings; it needs an alias of some. Write <<: *name.", one)
             yield from ((key, value, True) for key, value, _ in self._entries(one))
 
     def _name(self, key: yaml.Node) -> str:
         if not isinstance(key.value, str):
-            raise self._refused("not valid YAML: found unhashable key, a list or settings. A key is a word.", key)
+            raise self._refused(
+                "not valid YAML: found unhashable key, a list or settings. Write a word before the colon.", key
+            )
         return key.value
 
     def _value(self, node: yaml.Node, path: KeyPath, line: int) -> object:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints import _render
+
 if TYPE_CHECKING:
     from azure_batch_endpoints.specs import RunSettings
 
@@ -18,7 +20,7 @@ _OVERHEAD = 0.001
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(_render.Card):
     """What a job over many files would take, by what a dry run measured."""
 
     mini_batches: int

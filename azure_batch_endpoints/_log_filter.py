@@ -1,4 +1,7 @@
-"""Keeps signatures out of the log lines of urllib3, which at DEBUG writes every address with its whole query."""
+"""Keeps signatures out of the log lines of urllib3, which at DEBUG writes every address with its whole query.
+
+And keeps a broken connection, which is borne, from being printed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 
 from azure_batch_endpoints.errors import redact
 
+_WARNS = "azure.core.pipeline.transport._requests_basic"
+"""Warns of each broken connection; where nobody set logging up, Python prints that to stderr."""
 _TALKATIVE = ("urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -26,3 +31,6 @@ def blot_signatures() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Blot) for one in logger.filters):
             logger.addFilter(_Blot())
+    warns = logging.getLogger(_WARNS)
+    if not any(isinstance(one, logging.NullHandler) for one in warns.handlers):
+        warns.addHandler(logging.NullHandler())

@@ -37,10 +37,12 @@ class RunDetails:
     log_files: Mapping[str, str] = field(default_factory=dict)
 
 
-def child_run(workspace: Workspace, job: str) -> str | None:
+def child_run(workspace: Workspace, job: str, deadline: Deadline | None = None) -> str | None:
     """Return the run id of the job's ``batchscoring`` step, or None while it has none (1 request)."""
-    body = _history(workspace, "GET", f"{workspace.path.run(job)}/children", f"find the scoring step of job '{job}'")
-    runs = [run for run in body.get("value") or [] if isinstance(run, dict) and run.get("runId")]
+    action = f"find the scoring step of job '{job}'"
+    body = _history(workspace, "GET", f"{workspace.path.run(job)}/children", action, deadline=deadline)
+    listed = body.get("value")
+    runs = [run for run in listed if isinstance(run, dict) and run.get("runId")] if isinstance(listed, list) else []
     scoring = [run for run in runs if run.get("name") == "batchscoring"]
     return str((scoring or runs)[0]["runId"]) if runs else None
 
@@ -49,15 +51,14 @@ def details(workspace: Workspace, run: str, deadline: Deadline | None = None) ->
     """Return a run's details (1 request)."""
     body = _history(workspace, "GET", f"{workspace.path.run(run)}/details", f"read run '{run}'", deadline=deadline)
     files = body.get("logFiles")
-    return RunDetails(
-        JobStatus(body.get("status")), _error_text(body.get("error")), files if isinstance(files, dict) else {}
-    )
+    named = {path: url for path, url in files.items() if isinstance(url, str)} if isinstance(files, dict) else {}
+    return RunDetails(JobStatus(body.get("status")), _error_text(body.get("error")), named)
 
 
 def why_failed(workspace: Workspace, job: str, deadline: Deadline | None) -> str | None:
     """Return why a job failed, or None when that cannot be had now (2 requests)."""
     try:
-        return details(workspace, child_run(workspace, job) or job, deadline).error
+        return details(workspace, child_run(workspace, job, deadline) or job, deadline).error
     except (ServiceError, TransportError, DeadlinePassed):
         return None  # that it failed is known, and what matters
 

@@ -3,18 +3,17 @@
 The specs themselves are in ``specs``.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 from typing_extensions import Self
 
-from azure_batch_endpoints import _documents, _spec_fields
-from azure_batch_endpoints._spec_values import own
+from azure_batch_endpoints import _documents, _render, _spec_fields
+from azure_batch_endpoints._spec_values import KEPT, Bare, Keywords, allowed, own, veiled
 from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints.errors import LocalPathError, SpecError, redact
 
@@ -31,7 +30,6 @@ _REFERENCE = (
     "runs:/",
 )
 _SCHEMAS = "https://azuremlschemas.azureedge.net/latest/"
-_SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|sas|credential|connection")
 
 
 def is_reference(value: str | PathLike[str]) -> bool:
@@ -61,10 +59,16 @@ class Origin:
         return Origin(self.path, {path[1:]: line for path, line in self.lines.items() if path[0] == name and path[1:]})
 
 
-class Spec(BaseModel):
+class Spec(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    arbitrary_types_allowed=True,
+    defer_build=True,
+    hide_input_in_errors=True,
+):
     """Base of the specs: frozen, keyword-only, unknown names refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     _table: ClassVar[_spec_fields.Table] = {}
     _refused: ClassVar[_spec_fields.Refused] = {}
     _written: ClassVar[tuple[_documents.KeyPath, ...]] = ()
@@ -73,19 +77,33 @@ class Spec(BaseModel):
     _origin: Origin | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:
+        __signature__ = Keywords()
 
         def __init__(self, **values: Any) -> None:
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise _spec_error(error, type(self)) from None
+                raise _spec_error(error, type(self)) from error
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):
+                said = f"'{name}' of a {type(self).__name__} cannot be set. Make another one: spec.changed({name}=...)."
+                raise SpecError(said, field=name)
+            super().__setattr__(name, value)
+
+        def __delattr__(self, name: str) -> None:
+            self.__setattr__(name, None)  # the same refusal
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.__dict__ == other.__dict__  # wherever they were read from
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         """What ``repr`` shows: every field, without what opens anything."""
-        return [(name, _Bare(_veiled(getattr(self, name, None), name))) for name in type(self).model_fields]
+        return [(name, Bare(veiled(getattr(self, name, None), name))) for name in type(self).model_fields]
+
+    def _repr_html_(self) -> str:
+        rows = [(name, value) for name, value in self.__repr_args__() if name and str(value) != "None"]
+        return _render.card(type(self).__name__, rows)
 
     @classmethod
     def from_yaml(cls, path: AnyPath, **overrides: Any) -> Self:
@@ -108,7 +126,7 @@ class Spec(BaseModel):
             return cls._from_document(document, overrides)
         except SpecError as error:
             said = _other_kind(document, cls)
-            raise (SpecError(said, path=document.path) if said else error) from None
+            raise (SpecError(said, path=document.path) if said else error) from error.__cause__
 
     @classmethod
     def _from_document(cls, document: _documents.Document, overrides: Mapping[str, Any]) -> Self:
@@ -121,22 +139,17 @@ class Spec(BaseModel):
             cls._from_file(fields.values, origin)
             return cls(**fields.values)._named_in(origin)
         except SpecError as error:
-            raise _located(error, document, fields) from None
+            raise _located(error, document, fields) from error.__cause__
 
-    def changed(self, **overrides: Any) -> Self:
-        """Return this spec with other values in it.
-
-        Args:
-            overrides: as for :meth:`from_yaml`: fields, or dotted keys, ``**{"settings.retry_settings.timeout": 60}``.
-
-        Raises:
-            SpecError: an unknown or wrongly typed setting.
-        """
+    def _changed(self, values: Mapping[str, Any] | None, **given: object) -> Self:
+        """Return this spec with other values in it, named as for :meth:`from_yaml`; what is ``KEPT`` stays."""
+        overrides = {**(values or {}), **{name: value for name, value in given.items() if value is not KEPT}}
         here = {name: from_here(name, value) for name, value in overrides.items()}
         reached = {name.partition(".")[0] for name in here if "." in name} | {"settings"}
         values = {name: _opened(value, reached=name in reached) for name, value in self}
         whole = _spec_fields.Fields(values, self._origin.lines if self._origin else {})
         kind = type(self)
+        here = {name: _opened(value, reached=name in reached) for name, value in here.items()}
         fields = _spec_fields.overlaid(whole, (self._table, kind.model_fields), here, kind.__name__)
         made = kind(**fields.values)
         return made if self._origin is None else made._named_in(Origin(self._origin.path, fields.lines))
@@ -174,7 +187,7 @@ class Spec(BaseModel):
         return f" (named in '{self._origin.path}', line {line})" if line else ""
 
     def _named_in(self, origin: Origin) -> Self:
-        self._origin = origin
+        self._origin = origin  # pyright: ignore[reportAttributeAccessIssue] # pydantic lets a private one be set
         return self
 
     def _as_file(self, folder: Path | None) -> dict[str, Any]:
@@ -232,21 +245,6 @@ def _opened(value: object, *, reached: bool) -> object:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-class _Bare(str):
-    """A text that is its own repr."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _veiled(value: object, name: str) -> str:
-    if name == "environment_variables" and isinstance(value, Mapping):
-        return repr({key: "***" if _SECRET_NAME.search(str(key)) else redact(str(one)) for key, one in value.items()})
-    return redact(repr(value))
-
-
 def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
@@ -294,35 +292,14 @@ def _spec_error(error: ValidationError, spec: type[Spec]) -> SpecError:
         known = set(spec.model_fields)
         return SpecError(f"{spec.__name__} has no field '{field}'. {suggestion(where[-1], known)}", field=field)
     if first["type"] == "missing":
-        return SpecError(f"{spec.__name__} needs '{field}'.", field=field)
+        return SpecError(f"{spec.__name__} needs '{field}'. Give it.", field=field)
     if not field:
         return SpecError(f"{spec.__name__}: {first['msg'].removeprefix('Value error, ')}.", field=None)
-    return SpecError(
-        f"{field} is {_shown(first['input'])}; {_allowed(first, f'{spec.__name__}.{field}')}.", field=field
-    )
+    return SpecError(f"{field} is {_shown(first['input'])}; {allowed(first, f'{spec.__name__}.{field}')}.", field=field)
 
 
 def _shown(value: object) -> str:
     return redact(repr(value)) if isinstance(value, str | int | float | bool | None) else type(value).__name__
-
-
-def _allowed(detail: Mapping[str, Any], field: str) -> str:
-    context = detail.get("ctx", {})
-    if detail["type"] == "literal_error":
-        return f"it can be {context['expected']}"
-    if detail["type"].startswith(("string_pattern", "string_too")):
-        return _NAMING.get(field, "letters, digits, '-', '_' and '.' are allowed, a letter or digit first")
-    text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
-    return text.replace("a valid dictionary", "'name: value' pairs").replace("a valid string", "a text")
-
-
-_NAME = "a name has {} to 32 letters, digits and '-', starts with a letter and ends with a letter or digit"
-_NAMING = {
-    "EndpointSpec.name": _NAME.format(3),
-    "DeploymentSpec.name": "a name has 1 to 255 letters, digits, '-' and '_', and starts with a letter or digit",
-    "ComputeSpec.name": _NAME.format(2).split(" and ends")[0],
-    "RunSettings.output_file_name": 'it is a file name, without any of ~"#%&*:<>?/\\{|}',
-}
 
 
 def _located(error: SpecError, document: _documents.Document, fields: _spec_fields.Fields) -> SpecError:

@@ -148,7 +148,7 @@ def _unknown(path: KeyPath, table: Table, *, nested: bool) -> str:
     dotted = ".".join(path)
     if nested:
         inner = sorted({known[len(path)] for known in table if known[: len(path)] == path and len(known) > len(path)})
-        return f"'{dotted}' needs settings under it ({', '.join(inner)})."
+        return f"'{dotted}' needs settings under it. Give some of: {', '.join(inner)}."
     siblings = {
         known[len(path) - 1] for known in table if len(known) >= len(path) and known[: len(path) - 1] == path[:-1]
     }
@@ -162,7 +162,7 @@ def _unknown(path: KeyPath, table: Table, *, nested: bool) -> str:
     elsewhere = next((known for known in table if known[-1] == path[-1] and table[known][0] != "_ignored"), None)
     if elsewhere is not None:
         place = f"under '{'.'.join(elsewhere[:-1])}'" if len(elsewhere) > 1 else "at the top of the file"
-        near = f"'{path[-1]}' belongs {place}."
+        near = f"'{path[-1]}' belongs {place}: put it there."
     return f"unknown setting '{dotted}'. {near}"
 
 

@@ -1,12 +1,46 @@
 """What a field of a spec can be: counts, seconds, names, texts, words in any casing."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
+from enum import Enum
+from inspect import Parameter, Signature
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from azure_batch_endpoints.errors import SpecError, redact
+
+
+class Kept(Enum):
+    """The type of ``KEPT``."""
+
+    KEPT = "kept"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+KEPT: Final = Kept.KEPT
+"""Default of the keywords of ``changed``: the field stays as it is. ``None`` is a value of some."""
+
+
+class Keywords:
+    """What ``help`` and editors show as a spec's parameters: its fields, also before pydantic has built the class."""
+
+    def __get__(self, _: object, owner: type[BaseModel]) -> Signature:
+        parameters = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=Parameter.empty if one.is_required() else one.get_default(call_default_factory=True),
+                annotation=one.annotation,
+            )
+            for name, one in owner.model_fields.items()
+        ]
+        return Signature(parameters)
 
 
 def one_of(*words: str, **others: str) -> BeforeValidator:
@@ -24,6 +58,16 @@ def _text_values(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     return {} if value is None else value
+
+
+def _variables(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Environment variables as the system takes them: a process with any other cannot be started."""
+    for name, value in values.items():
+        if not name or "=" in name or "\0" in name:
+            raise SpecError(f"{name!r} cannot be the name of a variable. Write a name without '='.")
+        if "\0" in value:
+            raise SpecError(f"the value of '{name}' holds a NUL character. Leave it out.")
+    return values
 
 
 def _plain(value: object) -> object:
@@ -61,6 +105,7 @@ Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Count: TypeAlias = Annotated[int, BeforeValidator(_number), Field(le=2**31 - 1)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False, le=1e9)]
 TextMap: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_text_values)]
+Variables: TypeAlias = Annotated[TextMap, AfterValidator(_variables)]
 Version: TypeAlias = Annotated[str | None, BeforeValidator(_text)]
 AS_PATH = BeforeValidator(_path)
 ResourceName: TypeAlias = Annotated[
@@ -81,3 +126,55 @@ def own(properties: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in properties.items()
         if key.lower() not in _SERVICE_KEYS and not key.lower().startswith("azureml.")
     }
+
+
+_SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|sas|credential|connection")
+
+
+class Bare(str):
+    """A text that is its own repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def veiled(value: object, name: str) -> str:
+    """Return the repr of a field without what opens anything."""
+    if name == "environment_variables" and isinstance(value, Mapping):
+        return repr({key: "***" if _SECRET_NAME.search(str(key)) else redact(str(one)) for key, one in value.items()})
+    return redact(repr(value))
+
+
+def allowed(detail: Mapping[str, Any], field: str) -> str:
+    """Say what a field takes, from what the validating library found wrong with it."""
+    context = detail.get("ctx", {})
+    if detail["type"] == "literal_error":
+        return f"it can be {context['expected']}"
+    if detail["type"].startswith(("string_pattern", "string_too")):
+        return _NAMING.get(field, "letters, digits, '-', '_' and '.' are allowed, a letter or digit first")
+    text = str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
+    return text.partition(", unable to ")[0].partition(", got a ")[0]
+
+
+_WORDS = {
+    "a valid dictionary": "'name: value' pairs",
+    "a valid string": "a text",
+    "a valid boolean": "true or false",
+    "or instance of": "or a",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
+"""The validating library's words, and the user's."""
+
+
+_NAME = "a name has {} to 32 letters, digits and '-', starts with a letter and ends with a letter or digit"
+_NAMING = {
+    "EndpointSpec.name": _NAME.format(3),
+    "DeploymentSpec.name": "a name has 1 to 255 letters, digits, '-' and '_', and starts with a letter or digit",
+    "ComputeSpec.name": _NAME.format(2).split(" and ends")[0],
+    "RunSettings.output_file_name": 'it is a file name, without any of ~"#%&*:<>?/\\{|}',
+}

@@ -1,24 +1,18 @@
-"""One POST to a scoring URI, at most one job. Used by ``invoke`` and ``retry_failed``; no other room posts jobs."""
+"""What a job asks for and how it is posted. Used by ``invoke`` and ``retry_failed``; no other room posts jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from azure_batch_endpoints._arguments import require, require_labels
+from azure_batch_endpoints._posting import Post, post
 from azure_batch_endpoints._spelling import suggestion
 from azure_batch_endpoints._wire import convert, routes
 from azure_batch_endpoints._wire.uris import storage_place
-from azure_batch_endpoints.errors import (
-    ForeignHostError,
-    InvalidInputError,
-    NotFoundError,
-    ServerError,
-    ServiceError,
-    TransportError,
-    redact,
-)
+from azure_batch_endpoints.errors import InvalidInputError, redact
 from azure_batch_endpoints.specs import RetrySettings, RunSettings
 
 if TYPE_CHECKING:
@@ -67,8 +61,11 @@ def job_overrides(
 
     Raises:
         SpecError: a setting is out of range.
-        InvalidInputError: the output is no folder in storage.
+        InvalidInputError: the output is no folder in storage, or something is of another type.
     """
+    require_labels(tags=tags, job_name=job_name, output=output, experiment_name=experiment_name)
+    say = "RetrySettings, e.g. RetrySettings(max_retries=3, timeout=30)"
+    require("retry_settings", retry_settings, RetrySettings, say, optional=True)
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     if output_file_name is not None:
         given["output_file_name"] = output_file_name
@@ -85,13 +82,10 @@ def job_overrides(
 
 
 def submit(workspace: Workspace, job: Submission) -> object:
-    """Post a job once and return the service's answer.
-
-    When no answer came, the job is looked for by its name before anything is said: the POST itself is never sent
-    again, since each one may start a job.
+    """Post a job, at most one whatever happens on the way, and return the service's answer.
 
     Raises:
-        TransportError: no answer came and there is no such job.
+        TransportError: no answer came; the text says whether there is such a job.
         ServiceError: the service refused it.
     """
     body = convert.job_body(
@@ -104,45 +98,21 @@ def submit(workspace: Workspace, job: Submission) -> object:
     headers: dict[str, str] = {header: name for header in routes.REPEATABILITY_HEADERS}
     if job.deployment is not None:
         headers[routes.DEPLOYMENT_HEADER] = job.deployment
-    action, named_by = f"invoke endpoint '{job.endpoint}'", "the endpoint's scoringUri"
-    workspace.session.allow(job.scoring_uri, named_by=named_by, action=action, scoring=True)
-    try:
-        answer = workspace.session.send(
-            "POST",
-            job.scoring_uri,
-            json=body,
-            headers=headers,
-            audience="ml",
-            expected=(200, 201),
-            named_by=named_by,
-            action=action,
-        )
-        if isinstance(answer.body, dict) and answer.body.get("name"):
-            return answer.body
-        text = f"Could not invoke endpoint '{job.endpoint}': the answer ({answer.status}) names no job."
-        raise TransportError(f"{text} A proxy may be in between.")
-    except ForeignHostError:
-        raise
-    except (TransportError, ServerError) as lost:
-        return _look_for(workspace, name, lost)
+    ready = Post(name, job.endpoint, job.scoring_uri, body, headers, "the endpoint's scoringUri")
+    workspace.session.allow(job.scoring_uri, named_by=ready.named_by, action=ready.action, scoring=True)
+    return post(workspace, ready)
 
 
-def _look_for(workspace: Workspace, name: str, lost: TransportError | ServerError) -> object:
-    try:
-        return workspace.send("GET", workspace.path.job(name), action=f"look for job '{name}'").body
-    except NotFoundError:
-        text = f"No job '{name}' was started; invoke() again."
-    except (TransportError, ServiceError):
-        text = f"Whether job '{name}' was started is not known; ask later with client.jobs.get(\"{name}\")."
-    if isinstance(lost, ServerError):
-        raise ServerError(
-            f"{lost} {text}",
-            status_code=lost.status_code,
-            code=lost.code,
-            target=lost.target,
-            request_id=lost.request_id,
-        ) from lost
-    raise TransportError(f"{lost} {text}") from lost
+def no_default(endpoint: str, deployments: Sequence[str]) -> InvalidInputError:
+    """Return the error for a call that names no deployment, of an endpoint that has no default one."""
+    remedy = (
+        f'Pass deployment="{deployments[0]}" or call endpoint.set_default("{deployments[0]}").'
+        if len(deployments) == 1
+        else f"Pass deployment=<name> or call endpoint.set_default(<name>). There are: {', '.join(deployments)}."
+        if deployments
+        else "It has no deployment at all: create one with endpoint.deployments.create(spec, set_default=True)."
+    )
+    return InvalidInputError(f"Endpoint '{endpoint}' has no default deployment, and invoke() named none. {remedy}")
 
 
 def _output_uri(output: str) -> str:

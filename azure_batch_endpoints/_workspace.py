@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from azure_batch_endpoints._http import Answer, Deadline
 from azure_batch_endpoints._loopback import leads_here
+from azure_batch_endpoints._refusals import UNREADABLE, unread
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._wire import models, routes
 from azure_batch_endpoints._wire.uris import storage_place
@@ -193,12 +194,13 @@ class Workspace:
         def ask() -> object:
             return self.send("GET", str(self.path), action=f"read workspace '{self.path.name}'").body
 
-        body: dict[str, Any] = self._once("workspace", ask) or {}
-        return body
+        body = self._once("workspace", ask)
+        return body if isinstance(body, dict) else {}
 
     def _discover(self) -> str:
         action = f"find the services of workspace '{self.path.name}'"
-        url = (self._workspace().get("properties") or {}).get("discoveryUrl")
+        properties = self._workspace().get("properties")
+        url = properties.get("discoveryUrl") if isinstance(properties, dict) else None
         if not url:
             raise ServiceError(f"Could not {action}: it names no discovery URL. Try again later.", status_code=200)
         self.session.allow(str(url), named_by="the workspace's discoveryUrl", action=action)
@@ -219,7 +221,8 @@ class Workspace:
         answer = self.send(
             "GET", self.path.datastores(), params={"count": 30, "isDefault": True, "orderByAsc": False}, action=action
         )
-        found = (answer.body.get("value") or []) if isinstance(answer.body, dict) else []
+        listed = answer.body.get("value") if isinstance(answer.body, dict) else None
+        found = listed if isinstance(listed, list) else []
         read = [understood(models.DatastoreBody.read, one) for one in found]
         default = next((one for one in read if one.properties.is_default), read[0] if len(read) == 1 else None)
         if default is None or not default.name:
@@ -314,12 +317,13 @@ def understood(read: Callable[[object], _T], data: object) -> _T:
     """
     try:
         return read(data)
-    except ValueError as error:
+    except UNREADABLE as error:
         named = data if isinstance(data, dict) else {}
-        name = named.get("id") or named.get("name") or "the service"
+        names = (named.get("id"), named.get("name"))
+        name = next((one for one in names if isinstance(one, str) and one), "the service")
         raise TransportError(
-            f"The answer about '{name}' has a shape that this version cannot read. Is there a newer version? "
-            f"The service may have done what was asked. ({' '.join(str(error).split())[:300]})"
+            f"The answer about '{name}' cannot be read: {unread(error)}. The service may have done what was asked. "
+            "Look at what there is; if this stays, look for a newer version of this package."
         ) from error
 
 

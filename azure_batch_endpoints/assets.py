@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from azure_batch_endpoints import _progress
+from azure_batch_endpoints._arguments import require
 from azure_batch_endpoints._entity import Collection, Entity, Snapshot
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
 from azure_batch_endpoints._wire import models, readback
 from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints._wire.uris import asset_name
-from azure_batch_endpoints.errors import NotFoundError
+from azure_batch_endpoints.errors import NotFoundError, NotKeptError
 from azure_batch_endpoints.specs import DatasetSpec, EnvironmentSpec, ModelSpec
 
 if TYPE_CHECKING:
@@ -171,6 +172,15 @@ class _Assets(Collection, Generic[_Asset]):
     def _word(self) -> AssetKind:
         return assets.asset_word(self._workspace, self._kind)
 
+    def _registered(self, register: Callable[[], models.AssetBody]) -> _Asset:
+        try:
+            return self._made(register().body())
+        except NotKeptError as error:
+            thing = cast("object", error.resource)
+            if isinstance(thing, models.AssetBody):
+                raise NotKeptError(str(error), self._made(thing.body()), error.fields) from error
+            raise
+
     def _made(self, body: object) -> _Asset:
         return self._entity(self._workspace, Snapshot.take(models.AssetBody.read, body))
 
@@ -186,10 +196,13 @@ class Models(_Assets[Model]):
         """Register a model; a local file or folder is uploaded unless the workspace has it already.
 
         Raises:
+            InvalidInputError: it is no spec; nothing was sent.
             LocalPathError: the path is not there; nothing was sent.
+            NotKeptError: it is registered, but the service did not keep what was asked for.
         """
+        require("spec", spec, ModelSpec, "a ModelSpec")
         with _progress.upload_bar() as draw:
-            return self._made(assets.register_model(self._workspace, spec, progress=draw).body())
+            return self._registered(lambda: assets.register_model(self._workspace, spec, progress=draw))
 
 
 class Environments(_Assets[Environment]):
@@ -203,9 +216,12 @@ class Environments(_Assets[Environment]):
         """Register an environment.
 
         Raises:
+            InvalidInputError: it is no spec; nothing was sent.
             LocalPathError: the conda file is not there; nothing was sent.
+            NotKeptError: it is registered, but the service did not keep what was asked for.
         """
-        return self._made(assets.register_environment(self._workspace, spec).body())
+        require("spec", spec, EnvironmentSpec, "an EnvironmentSpec")
+        return self._registered(lambda: assets.register_environment(self._workspace, spec))
 
 
 class Datasets(_Assets[Dataset]):
@@ -219,7 +235,10 @@ class Datasets(_Assets[Dataset]):
         """Register a data set; a local file or folder is uploaded unless the workspace has it already.
 
         Raises:
+            InvalidInputError: it is no spec; nothing was sent.
             LocalPathError: the path is not there or empty; nothing was sent.
+            NotKeptError: it is registered, but the service did not keep what was asked for.
         """
+        require("spec", spec, DatasetSpec, "a DatasetSpec")
         with _progress.upload_bar() as draw:
-            return self._made(assets.register_dataset(self._workspace, spec, progress=draw).body())
+            return self._registered(lambda: assets.register_dataset(self._workspace, spec, progress=draw))

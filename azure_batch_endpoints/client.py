@@ -6,33 +6,32 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import Self
 
-from azure_batch_endpoints import _config
+from azure_batch_endpoints import _callbacks, _config, _render
 from azure_batch_endpoints._clouds import PUBLIC, Cloud, cloud_named
 from azure_batch_endpoints._spec_base import AnyPath
 from azure_batch_endpoints._wire import routes, versions
 from azure_batch_endpoints._workspace import Workspace
-from azure_batch_endpoints.assets import Datasets, Environments, Models
-from azure_batch_endpoints.computes import Computes
-from azure_batch_endpoints.datastores import Datastores
-from azure_batch_endpoints.endpoints import BatchEndpoints
 from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError, TransportError
-from azure_batch_endpoints.jobs import Jobs
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
     from azure_batch_endpoints._http import Session
+    from azure_batch_endpoints.assets import Datasets, Environments, Models
+    from azure_batch_endpoints.computes import Computes
+    from azure_batch_endpoints.datastores import Datastores
+    from azure_batch_endpoints.endpoints import BatchEndpoints
+    from azure_batch_endpoints.jobs import Jobs
     from azure_batch_endpoints.local.keeper import Keeper
     from azure_batch_endpoints.local.service import LocalService
 
 
 @dataclass(frozen=True)
-class LocalServiceInfo:
+class LocalServiceInfo(_render.Card):
     """How other clients (curl, the official SDK, Storage Explorer) reach the local service."""
 
     base_url: str
@@ -51,7 +50,7 @@ class LocalServiceInfo:
     """Whether this client started it; else it ran already and was joined."""
 
 
-class BatchClient:
+class BatchClient(_render.Card):
     """One Azure ML workspace, in the cloud or on this machine.
 
     Making a client for the cloud sends nothing; the first call does. Use it as a context manager, or call
@@ -196,36 +195,50 @@ class BatchClient:
     @property
     def endpoints(self) -> BatchEndpoints:
         """Batch endpoints; each has its ``deployments``."""
+        from azure_batch_endpoints.endpoints import BatchEndpoints
+
         return BatchEndpoints(self._workspace)
 
     @property
     def jobs(self) -> Jobs:
         """Jobs of all endpoints."""
+        from azure_batch_endpoints.jobs import Jobs
+
         return Jobs(self._workspace)
 
     @property
     def models(self) -> Models:
         """Registered models."""
+        from azure_batch_endpoints.assets import Models
+
         return Models(self._workspace)
 
     @property
     def environments(self) -> Environments:
         """Registered environments."""
+        from azure_batch_endpoints.assets import Environments
+
         return Environments(self._workspace)
 
     @property
     def datasets(self) -> Datasets:
         """Registered data sets (data assets)."""
+        from azure_batch_endpoints.assets import Datasets
+
         return Datasets(self._workspace)
 
     @property
     def computes(self) -> Computes:
         """Computes."""
+        from azure_batch_endpoints.computes import Computes
+
         return Computes(self._workspace)
 
     @property
     def datastores(self) -> Datastores:
         """Datastores."""
+        from azure_batch_endpoints.datastores import Datastores
+
         return Datastores(self._workspace)
 
     @property
@@ -266,6 +279,7 @@ class BatchClient:
 
     def close(self) -> None:
         """Close connections and leave the local service, which ends with its last client. Twice is fine."""
+        _callbacks.close(self._workspace)
         self._workspace.close()
         self._session.close()
         if self._keeper is not None:
@@ -274,13 +288,16 @@ class BatchClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
         return f"BatchClient({self.workspace!r}, {self.base_url})"
+
+    def _rows(self) -> list[tuple[str, object]]:
+        nouns = "endpoints, deployments, jobs, models, environments, datasets, datastores, computes"
+        here = [name for name in nouns.split(", ") if hasattr(type(self), name) or hasattr(self, name)]
+        return [("workspace", self.workspace), ("address", self.base_url), ("has", ", ".join(here))]
 
 
 class _LocalCredential:
@@ -301,7 +318,7 @@ def _session(base_url: str, credential: TokenCredential, cloud: Cloud, keeper: K
     try:
         return Session(base_url, credential, cloud.scopes, cloud=cloud, reviver=keeper)
     except TransportError as error:
-        raise InvalidInputError(f"base_url: {error} Write it as {cloud.management_url}.") from error
+        raise InvalidInputError(f"base_url: {error} The cloud's own is {cloud.management_url}.") from error
 
 
 def _default_credential(cloud: Cloud) -> TokenCredential:

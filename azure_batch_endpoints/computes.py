@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
+from azure_batch_endpoints._arguments import require, require_seconds
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, from_put, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import convert, models, readback
+from azure_batch_endpoints.specs import ComputeSpec
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
-
-    from azure_batch_endpoints.specs import ComputeSpec
 
 
 class Compute(Provisioned[models.ComputeBody]):
@@ -69,14 +69,19 @@ class Computes(Collection):
             timeout: seconds to wait; None: as long as it takes.
 
         Raises:
+            InvalidInputError: it is no spec; nothing was sent.
             OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
+            NotKeptError: it is there, but the service did not keep what was asked for.
         """
+        require("spec", spec, ComputeSpec, "a ComputeSpec")
+        require_seconds("timeout", timeout)
         action = f"create compute '{spec.name}'"
         body = convert.compute_body(spec, self._workspace.location)
         url = self._workspace.path.compute(spec.name)
         answer = self._workspace.send("PUT", url, json=body, action=action)
-        made = self._made(named(answer.body, url))._begun(answer, action)
-        return made.wait(timeout=timeout) if wait else made
+        asked = {name: value for name, value in body.items() if name != "location" or spec.location is not None}
+        made = self._made(from_put(answer.body, url))
+        return made._begun(answer, action, asked)._finished(wait=wait, timeout=timeout)
 
     def get(self, name: str, /) -> Compute:
         """Return a compute by its name (1 request).
@@ -103,6 +108,7 @@ class Computes(Collection):
         Raises:
             NotFoundError: there is none of that name.
         """
+        require_seconds("timeout", timeout)
         params: Mapping[str, str] = {"underlyingResourceAction": "Delete"}
         self.get(name)._remove(wait=wait, timeout=timeout, params=params)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, checks
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
+from azure_batch_endpoints._arguments import require, require_labels, require_seconds
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, from_put, named
 from azure_batch_endpoints._http import Answer, Deadline, DeadlinePassed, Operation, OperationEnded, paged
 from azure_batch_endpoints._storage import assets
-from azure_batch_endpoints._wire import convert, models, readback
+from azure_batch_endpoints._wire import convert, kept, models, readback
 from azure_batch_endpoints._wire.uris import asset_name
 from azure_batch_endpoints._workspace import Workspace, understood
 from azure_batch_endpoints.errors import InvalidInputError, OperationFailedError, WaitTimeoutError
@@ -81,6 +82,7 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
         Raises:
             InvalidInputError: nothing to change, or the spec's name is another.
             OperationFailedError: the service could not do it. WaitTimeoutError: the time was over.
+            NotKeptError: it did something else than was asked.
         """
         changes = {"settings": settings, "description": description, "tags": tags}
         given = {name: value for name, value in changes.items() if value is not None}
@@ -88,6 +90,10 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
             raise InvalidInputError(
                 f"Deployment '{self.name}': nothing to update. Pass a spec, settings, description or tags."
             )
+        require("spec", spec, DeploymentSpec, "a DeploymentSpec", optional=True)
+        require("settings", settings, RunSettings, "RunSettings", optional=True)
+        require_labels(description=description, tags=tags)
+        require_seconds("timeout", timeout)
         if spec is not None and spec.name != self.name:
             raise InvalidInputError(
                 f"The spec is of deployment '{spec.name}', not '{self.name}'. Create it with deployments.create()."
@@ -97,8 +103,8 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
         action = f"update deployment '{self.name}' of endpoint '{self.endpoint_name}'"
         base = self.refresh().spec if spec is None else spec
         wanted = base.model_copy(update=given)
-        self._begun(_put(self._workspace, self.endpoint_name, wanted, action), action)
-        return self.wait(timeout=timeout) if wait else self
+        answer, body = _put(self._workspace, self.endpoint_name, wanted, action)
+        return self._begun(answer, action, body)._finished(wait=wait, timeout=timeout)
 
     def delete(self, *, wait: bool = True, timeout: float | None = None) -> None:
         """Delete it; its jobs and their results stay.
@@ -116,17 +122,30 @@ class BatchDeployment(Provisioned[models.DeploymentBody]):
     def _make_default(self, deadline: Deadline) -> None:
         action = f"make deployment '{self.name}' the default of endpoint '{self.endpoint_name}'"
         changes = {"default_deployment": self.name}
-        answer = change_endpoint(self._workspace, self.endpoint_name, changes, action)
+        answer, asked = change_endpoint(self._workspace, self.endpoint_name, changes, action)
         left = deadline.remaining()
+        operation = Operation.start(self._workspace.session, answer, action=action)
         try:
-            Operation.start(self._workspace.session, answer, action=action).wait(None if math.isinf(left) else left)
+            body = operation.wait(None if math.isinf(left) else left)
         except OperationEnded as ended:
             reason = (ended.message or "the service gave no reason").rstrip(".")
-            raise OperationFailedError(f"Could not {action}: {reason}. It was created.", self) from ended
+            raise OperationFailedError(
+                f"Could not {action}: {reason}. It was created. Try again: endpoint.set_default('{self.name}').",
+                self,
+                request_id=ended.request_id,
+            ) from ended
         except DeadlinePassed as passed:
             raise WaitTimeoutError(
-                f"The time was over before the service could {action}. It goes on.", self
+                f"The time was over before the service could {action}. It goes on. Look with endpoint.refresh().", self
             ) from passed
+        found = kept.losses(asked, body if isinstance(body, dict) else {})
+        session = self._workspace.session
+        if found and not session.is_local:  # what was read may be older than what was written
+            session.clock.sleep(session.first_pause)
+            body = self._workspace.send("GET", self._workspace.path.endpoint(self.endpoint_name), action=action).body
+            found = kept.losses(asked, body if isinstance(body, dict) else {})
+        called = f"deployment '{self.name}' as the default of endpoint '{self.endpoint_name}'"
+        kept.judge(found, self, called=called, remedy=still_default(self.name))
 
     def _url(self) -> str:
         return self._workspace.path.deployment(self.endpoint_name, self.name)
@@ -179,19 +198,20 @@ class BatchDeployments(Collection):
             LocalPathError: model or code is not there. ScoringScriptError: the script cannot work. Nothing was sent.
             InvalidInputError: it is no spec. NotFoundError: the endpoint, or an asset named, does not exist.
             OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
+            NotKeptError: it is there, but the service did not keep what was asked for.
         """
         if not isinstance(spec, DeploymentSpec):
             raise InvalidInputError(
                 f"{spec!r} is no DeploymentSpec. Pass one; from a file: DeploymentSpec.from_yaml(path)."
             )
+        require_seconds("timeout", timeout)
         checks.require_script(spec)
         action = f"create deployment '{spec.name}' of endpoint '{self._endpoint_name}'"
-        answer = _put(self._workspace, self._endpoint_name, spec, action)
+        answer, body = _put(self._workspace, self._endpoint_name, spec, action)
         deadline = Deadline(self._workspace.session.clock, timeout)
         url = self._workspace.path.deployment(self._endpoint_name, spec.name)
-        made = self._made(named(answer.body, url))._begun(answer, action)
-        if wait or set_default:
-            made.wait(timeout=timeout)
+        made = self._made(from_put(answer.body, url))._begun(answer, action, body)
+        made._finished(wait=wait or set_default, timeout=timeout)
         if set_default:
             made._make_default(deadline)
             if self._endpoint is not None:
@@ -226,18 +246,32 @@ def _short(reference: str | None) -> str | None:
     return f"azureml:{named.name}:{named.version}" if named and named.version else reference
 
 
-def change_endpoint(workspace: Workspace, name: str, changes: Mapping[str, Any], action: str) -> Answer:
-    """Change fields of an endpoint's spec: read the whole endpoint and put it back, as the official client does."""
+def still_default(deployment: str) -> str:
+    """Say what to do when a deployment was not made the default."""
+    return f'Call endpoint.set_default("{deployment}") again, and name the deployment in invoke() until it is.'
+
+
+def change_endpoint(
+    workspace: Workspace, name: str, changes: Mapping[str, Any], action: str
+) -> tuple[Answer, convert.JsonBody]:
+    """Change fields of an endpoint's spec: read the whole endpoint and put it back, as the official client does.
+
+    Returns:
+        the answer, and the body that was sent.
+    """
     url = workspace.path.endpoint(name)
     before = understood(models.EndpointBody.read, workspace.send("GET", url, action=f"read endpoint '{name}'").body)
     spec = readback.endpoint_spec(before).model_copy(update=changes)
     location = before.location or workspace.location
     body = convert.endpoint_body(spec, location, properties=before.properties.properties)
-    return workspace.send("PUT", url, json=body, action=action)
+    return workspace.send("PUT", url, json=body, action=action), body
 
 
-def _put(workspace: Workspace, endpoint_name: str, spec: DeploymentSpec, action: str) -> Answer:
+def _put(
+    workspace: Workspace, endpoint_name: str, spec: DeploymentSpec, action: str
+) -> tuple[Answer, convert.JsonBody]:
     with _progress.upload_bar() as draw:
         ids = assets.resolve_deployment(workspace, spec, progress=draw)
     body = convert.deployment_body(spec, ids, workspace.location)
-    return workspace.send("PUT", workspace.path.deployment(endpoint_name, spec.name), json=body, action=action)
+    url = workspace.path.deployment(endpoint_name, spec.name)
+    return workspace.send("PUT", url, json=body, action=action), body

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from azure_batch_endpoints import _estimate, _rows, checks
+from azure_batch_endpoints import _estimate, _render, _rows, checks
 from azure_batch_endpoints._estimate import Estimate
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.hashing import scan
@@ -73,6 +73,19 @@ class DryRun:
             f"{self.peak_memory / 1e6:.0f} MB at most{more})"
         )
 
+    def _repr_html_(self) -> str:
+        good = sum(one.status == "succeeded" for one in self.outcomes)
+        failed = [one for one in self.outcomes if one.status == "failed"]
+        rows = [
+            ("files", f"{good} of {len(self.outcomes)} succeeded"),
+            ("a file", f"{self.seconds_per_file:.3g} s"),
+            ("start of a worker", f"{self.init_seconds:.3g} s"),
+            ("memory", f"{self.peak_memory / 1e6:.0f} MB at most" if self.peak_memory else None),
+            ("failed", "\n".join(f"{one.path}: {one.error_type} {one.error_message or ''}" for one in failed[:10])),
+            ("warnings", "\n".join(self.warnings)),
+        ]
+        return _render.card("DryRun", rows)
+
     @property
     def longest(self) -> tuple[str, float] | None:
         """Path and seconds of the file that took longest by itself; None when files were not scored alone."""
@@ -124,12 +137,12 @@ def dry_run(spec: DeploymentSpec, source: Path, *, limit: int) -> DryRun:
     inputs = tuple(_inputs(source, limit))
     if is_reference(spec.code or ""):
         raise InvalidInputError(
-            f"Deployment '{spec.name}': a dry run needs the scoring script as a local folder (code=…)."
+            f"Deployment '{spec.name}': a dry run needs the scoring script on this machine. Give its folder as code=."
         )
     path = spec.model if isinstance(spec.model, str | Path) else spec.model.path
     if is_reference(path):
         raise InvalidInputError(
-            f"Deployment '{spec.name}': the model '{path}' is not local; a dry run needs it as a local path."
+            f"Deployment '{spec.name}': the model '{path}' is not local. Give it as a local path for a dry run."
         )
     if spec.code is None and not is_here("mlflow"):
         raise InvalidInputError(
@@ -234,10 +247,13 @@ def _inputs(source: Path, limit: int) -> Iterator[tuple[str, Path]]:
     else:
         remote = " A dry run takes local files only." if _REMOTE.match(str(source)) else ""
         raise LocalPathError(
-            f"Input '{source}' does not exist (looked in '{Path.cwd()}').{remote} Nothing was scored.", path=source
+            f"Input '{source}' does not exist (looked in '{Path.cwd()}').{remote} Check the path. Nothing was scored.",
+            path=source,
         )
     if not files:
-        raise LocalPathError(f"Input '{source}' holds no file. Nothing was scored.", path=source)
+        raise LocalPathError(
+            f"Input '{source}' holds no file. Name a folder with files. Nothing was scored.", path=source
+        )
     return iter(files)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
 from azure_batch_endpoints import _progress, _submit
 from azure_batch_endpoints import inputs as _inputs
-from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, named
+from azure_batch_endpoints._arguments import require, require_labels, require_seconds
+from azure_batch_endpoints._entity import Collection, Provisioned, Snapshot, from_put, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._storage import assets
-from azure_batch_endpoints._wire import convert, models, readback
+from azure_batch_endpoints._wire import convert, kept_job, models, readback
 from azure_batch_endpoints._wire.jobview import job_view
 from azure_batch_endpoints.deployments import BatchDeployment, BatchDeployments, change_endpoint
 from azure_batch_endpoints.errors import InvalidInputError
@@ -23,6 +24,8 @@ from azure_batch_endpoints.specs import EndpointSpec, RetrySettings
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
+
+    from azure_batch_endpoints.comparison import Comparison
 
 
 class BatchEndpoint(Provisioned[models.EndpointBody]):
@@ -102,8 +105,8 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             logging_level: ``debug``, ``info`` or ``warning``; None: the deployment's.
             isolate_failures: split a mini-batch that failed on its last try until the files that fail are found; None:
                 the deployment's. The local service does so; Azure takes no notice.
-            job_name: name of the job; None: a new one. With one that was used before, the same call gives that job
-                back and starts nothing; another call is refused.
+            job_name: name of the job; None: a new one. With one that was used before, nothing is started: the
+                local service gives the job of the same call back; another call, and Azure, refuse.
             experiment_name: experiment; None: the endpoint's name.
             tags: tags of the job.
 
@@ -115,15 +118,15 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
             LocalPathError: the local path is not there or empty. Nothing was sent.
             NotFoundError: the deployment or data set does not exist. ConflictError: the job's name is taken.
             ServiceError: the service refused it. TransportError: no answer, and no job was found.
+            NotKeptError: the job was started (``error.resource``), but with another deployment, input or output.
 
         Source:
             REST: POST to the scoring URI with the header ``azureml-model-deployment``; token audience
             ``https://ml.azure.com``.
         """
-        asked = _asked(input, inputs)
+        asked = _inputs.asked(input, inputs)
         settings = {
-            "mini_batch_size": mini_batch_size,
-            "instance_count": instance_count,
+            **{"mini_batch_size": mini_batch_size, "instance_count": instance_count},
             "max_concurrency_per_instance": max_concurrency_per_instance,
             "error_threshold": error_threshold,
             "logging_level": logging_level,
@@ -142,10 +145,50 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         if chosen is None:
             self._require_default()
         uri = self._require_scoring_uri()
-        with _progress.upload_bar() as draw:
-            ready = {name: assets.resolve_input(self._workspace, one, progress=draw) for name, one in asked.items()}
+        ready = self._resolved(asked)
         job = _submit.Submission(self.name, uri, chosen, ready, overrides)
-        return Job(self._workspace, Snapshot.take(job_view, _submit.submit(self._workspace, job)))
+        local = self._workspace.session.is_local
+        call = kept_job.AskedJob(overrides, ready, chosen, named=job_name is not None, exact=local)
+        return Job(self._workspace, Snapshot.take(job_view, _submit.submit(self._workspace, job)))._started_as(call)
+
+    def compare(
+        self,
+        input: InputLike,
+        first: str | BatchDeployment,
+        second: str | BatchDeployment,
+        /,
+        *,
+        key: str | Sequence[str] | None = None,
+        tolerance: float = 0.0,
+        timeout: float | None = None,
+        progress: bool | None = None,
+    ) -> Comparison:
+        """Score the same input, uploaded once, with two deployments, and say how far they agree; changes nothing.
+
+        Args:
+            input: what to score, as of :meth:`invoke`.
+            first: one deployment, e.g. the default one.
+            second: the other one.
+            key: columns that tell which rows belong together; None: the source file and the place in it where these are
+                known, else the place in the results.
+            tolerance: by how much equal numbers may differ: absolutely up to 1, as a part of the larger one above.
+            timeout: seconds for both jobs; None: as long as they take.
+            progress: as for :meth:`Job.wait`.
+
+        Returns:
+            the comparison. When one of them fails, it says why, and compares what there is.
+
+        Raises:
+            InvalidInputError: the same deployment twice, a negative tolerance, no such key column.
+            NotFoundError: there is no such deployment; nothing was sent.
+            JobFailedError: both failed. ResultsError: neither returned rows, or nothing tells which belong together.
+            WaitTimeoutError: the time was over; the jobs go on.
+        """
+        from azure_batch_endpoints import comparison  # seldom needed
+
+        require_seconds("timeout", timeout)
+        names = (self._own(first), self._own(second))
+        return comparison.compare(self, input, names, key=key, tolerance=tolerance, timeout=timeout, progress=progress)
 
     def set_default(
         self, deployment: str | BatchDeployment, *, wait: bool = True, timeout: float | None = None
@@ -162,11 +205,13 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
 
         Raises:
             ServiceError: there is no such deployment. InvalidInputError: it is another endpoint's.
+            NotKeptError: the service said yes and kept another default.
         """
         name = self._own(deployment)
+        require_seconds("timeout", timeout)
         action = f"set the default deployment of endpoint '{self.name}' to '{name}'"
-        self._begun(change_endpoint(self._workspace, self.name, {"default_deployment": name}, action), action)
-        return self.wait(timeout=timeout) if wait else self
+        answer, body = change_endpoint(self._workspace, self.name, {"default_deployment": name}, action)
+        return self._begun(answer, action, body)._finished(wait=wait, timeout=timeout)
 
     def update(
         self,
@@ -189,11 +234,13 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         """
         if description is None and tags is None:
             raise InvalidInputError(f"Endpoint '{self.name}': nothing to update. Pass description or tags.")
+        require_labels(description=description, tags=tags)
+        require_seconds("timeout", timeout)
         given = {"description": description, "tags": tags}
         changes = {name: value for name, value in given.items() if value is not None}
         action = f"update endpoint '{self.name}'"
-        self._begun(change_endpoint(self._workspace, self.name, changes, action), action)
-        return self.wait(timeout=timeout) if wait else self
+        answer, body = change_endpoint(self._workspace, self.name, changes, action)
+        return self._begun(answer, action, body)._finished(wait=wait, timeout=timeout)
 
     def delete(self, *, wait: bool = True, timeout: float | None = None) -> None:
         """Delete it with all its deployments; jobs and their results stay.
@@ -207,6 +254,13 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
     def list_jobs(self) -> ItemPaged[Job]:
         """List its jobs; asks page by page."""
         return list_jobs(self._workspace, self.name, None)
+
+    def _ready(self, given: InputLike) -> dict[str, Input]:
+        return self._resolved(_inputs.asked(given, None))
+
+    def _resolved(self, asked: Mapping[str, Input]) -> dict[str, Input]:
+        with _progress.upload_bar() as draw:
+            return {name: assets.resolve_input(self._workspace, one, progress=draw) for name, one in asked.items()}
 
     def _own(self, deployment: str | BatchDeployment) -> str:
         """Return the name of one of its deployments; whether a name alone is one, the service knows."""
@@ -225,14 +279,7 @@ class BatchEndpoint(Provisioned[models.EndpointBody]):
         if self.default_deployment_name is not None or self.refresh().default_deployment_name is not None:
             return
         names = [one.name for one in self.deployments.list()]
-        remedy = (
-            f'Pass deployment="{names[0]}" or call endpoint.set_default("{names[0]}").'
-            if len(names) == 1
-            else f"Pass deployment=<name> or call endpoint.set_default(<name>). There are: {', '.join(names)}."
-            if names
-            else "It has no deployment at all: create one with endpoint.deployments.create(spec, set_default=True)."
-        )
-        raise InvalidInputError(f"Endpoint '{self.name}' has no default deployment, and invoke() named none. {remedy}")
+        raise _submit.no_default(self.name, names)
 
     def _require_scoring_uri(self) -> str:
         uri = self.scoring_uri or self.refresh().scoring_uri
@@ -272,16 +319,18 @@ class BatchEndpoints(Collection):
             timeout: seconds to wait; None: as long as it takes.
 
         Raises:
-            SpecError: the name is not allowed; nothing was sent.
+            SpecError: the name is not allowed. InvalidInputError: it is no spec. Nothing was sent.
             OperationFailedError: the service could not make it. WaitTimeoutError: the time was over.
+            NotKeptError: it is there, but the service did not keep what was asked for.
         """
         wanted = EndpointSpec(name=spec) if isinstance(spec, str) else spec
+        require("spec", wanted, EndpointSpec, "an EndpointSpec or a name")
+        require_seconds("timeout", timeout)
         body = convert.endpoint_body(wanted, self._workspace.location)
         action = f"create endpoint '{wanted.name}'"
         url = self._workspace.path.endpoint(wanted.name)
         answer = self._workspace.send("PUT", url, json=body, action=action)
-        made = self._made(named(answer.body, url))._begun(answer, action)
-        return made.wait(timeout=timeout) if wait else made
+        return self._made(from_put(answer.body, url))._begun(answer, action, body)._finished(wait=wait, timeout=timeout)
 
     def get(self, name: str, /) -> BatchEndpoint:
         """Return an endpoint by its name (1 request).
@@ -299,17 +348,3 @@ class BatchEndpoints(Collection):
 
     def _made(self, body: object) -> BatchEndpoint:
         return BatchEndpoint(self._workspace, Snapshot.take(models.EndpointBody.read, body))
-
-
-def _asked(one: InputLike | None, several: Mapping[str, InputValue] | None) -> dict[str, Input]:
-    if (one is None) == (several is None):
-        raise InvalidInputError(
-            'invoke() needs exactly one of an input and inputs=. Pass e.g. invoke("./data") '
-            'or invoke(inputs={"data": "./data"}).'
-        )
-    if several is None:
-        parsed = _inputs.parse(one if one is not None else "")
-        return {"UriFile" if parsed.kind == "file" else "UriFolder": parsed}
-    if not several:
-        raise InvalidInputError("inputs= is empty. Pass at least one input.")
-    return {name: _inputs.parse_value(value) for name, value in several.items()}

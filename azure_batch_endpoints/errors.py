@@ -1,4 +1,4 @@
-"""Every exception this package raises, and the one place where an HTTP answer becomes one of them.
+"""Every exception this package raises. What an HTTP answer becomes is decided in ``_refusals``.
 
     BatchEndpointsError
     ├─ InvalidInputError (ValueError)             found before anything was sent
@@ -9,10 +9,11 @@
     │  └─ ForeignHostError         .host          an answer named a host that is not the service's
     ├─ ServiceError                .status_code .code .target .request_id
     │  ├─ AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404 · ConflictError 409
-    │  └─ TooManyRequestsError 429 .retry_after · ServerError 5xx
+    │  └─ TooManyRequestsError 429, ServerError 5xx .retry_after
     ├─ UploadError                 .path .uri
     ├─ ResultsError                               the job's rows cannot be read
     ├─ OperationFailedError        .resource      an endpoint, deployment or compute ended Failed or Canceled
+    ├─ NotKeptError                .resource .fields  the service accepted it and kept something else
     ├─ JobFailedError              .job           the scoring script or the data
     │  └─ JobCanceledError
     ├─ WaitTimeoutError (TimeoutError) .resource  we stopped waiting; it did not stop
@@ -25,12 +26,13 @@ the rest of the package or a third-party library.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from azure_batch_endpoints.assets import Dataset, Environment, Model
     from azure_batch_endpoints.computes import Compute
     from azure_batch_endpoints.deployments import BatchDeployment
     from azure_batch_endpoints.endpoints import BatchEndpoint
@@ -38,7 +40,17 @@ if TYPE_CHECKING:
 
 
 class BatchEndpointsError(Exception):
-    """Base of every error this package raises."""
+    """Base of every error this package raises; secrets in its text are blotted out, and it can be pickled.
+
+    What is live (``.job``, ``.resource``) stays behind when an error goes to another process, and is None there.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return what pickle and copy need: the keyword-only arguments would otherwise be missed."""
+        return _remade, (type(self), self.args, {**vars(self), **_gone(self)})
 
 
 class InvalidInputError(BatchEndpointsError, ValueError):
@@ -164,7 +176,13 @@ class TooManyRequestsError(ServiceError):
 
 
 class ServerError(ServiceError):
-    """5xx: the service failed."""
+    """5xx: the service failed.
+
+    Attributes:
+        retry_after: seconds to wait as the service said, or None.
+    """
+
+    retry_after: float | None = None
 
 
 class UploadError(BatchEndpointsError):
@@ -190,10 +208,12 @@ class OperationFailedError(BatchEndpointsError):
 
     Attributes:
         resource: the object as it is now.
+        request_id: of the answer that told it; quote it to support. None when the service sent none.
     """
 
-    def __init__(self, message: str, resource: object) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, resource: object, *, request_id: str | None = None) -> None:
+        super().__init__(f"{message} Request id {request_id}." if request_id else message)
+        self.request_id = request_id
         self.resource = cast("BatchEndpoint | BatchDeployment | Compute", resource)
 
 
@@ -201,12 +221,14 @@ class JobFailedError(BatchEndpointsError):
     """A job ended Failed: the scoring script or the data; ``str(error)`` names the first cause.
 
     Attributes:
-        job: the job, refreshed.
+        job: the job, refreshed; of several, the first.
+        jobs: every job that failed, where several were waited for.
     """
 
-    def __init__(self, message: str, job: Job) -> None:
+    def __init__(self, message: str, job: Job, *others: Job) -> None:
         super().__init__(message)
         self.job = job
+        self.jobs: tuple[Job, ...] = (job, *others)
 
 
 class JobCanceledError(JobFailedError):
@@ -229,79 +251,78 @@ class WaitTimeoutError(BatchEndpointsError, TimeoutError):
         return str(self.args[0])
 
 
+@dataclass(frozen=True)
+class NotKept:
+    """One field that the service did not keep as it was asked for."""
+
+    field: str
+    """As the spec or ``invoke`` calls it, e.g. ``default_deployment`` or ``environment_variables.MODE``."""
+    asked: object
+    """What was sent; ``***`` for the value of an environment variable, which may be a secret."""
+    kept: object
+    """What the service answered; None: nothing."""
+
+    def __str__(self) -> str:
+        """Return it as messages show it."""
+        kept = "nothing" if self.kept is None else f"'{self.kept}'"
+        return f"{self.field} (asked '{self.asked}', kept {kept})"
+
+
+class NotKeptError(BatchEndpointsError):
+    """The service accepted a request and kept something else, which changes what jobs do. The thing exists.
+
+    Attributes:
+        resource: the object, as the service keeps it.
+        fields: what was not kept.
+    """
+
+    def __init__(self, message: str, resource: object, fields: Sequence[NotKept]) -> None:
+        super().__init__(message)
+        self.resource = cast(
+            "BatchEndpoint | BatchDeployment | Compute | Model | Environment | Dataset | Job", resource
+        )
+        self.fields = list(fields)
+
+
+class NotKeptWarning(UserWarning):
+    """The service accepted a request and dropped what does not change what jobs do: a description, tags, properties.
+
+    Also where it is not certain that it did: Azure's answer to an invoke may show the deployment's settings.
+    """
+
+
 class LocalServiceError(BatchEndpointsError):
     """The local service, its blob store, engine or a worker could not start or stopped working."""
 
 
-_BY_STATUS: dict[int, type[ServiceError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: TooManyRequestsError,
-}
-_REMEDY = {
-    401: "Sign in again (az login) or pass another credential.",
-    403: "Ask for the role 'AzureML Data Scientist' on the workspace, 'Storage Blob Data Contributor' on its storage.",
-    429: "Wait and try again.",
-}
+_NO_CODE = r"(?![a-z_][\w.]*\s*[,()\[])"
+"""Not a name or a call in a line of Python, as of a traceback: ``connect(password=password)``."""
+_NAMES = "(?<![a-z])(?:client[-_]?secret|(?:access|refresh|sas)[-_]?token|account[-_]?key|password)"
 _SECRET = re.compile(
-    r"(?i)((?:sig|sv|se|AccountKey|SharedAccessSignature)=)[^&;\s\"']+|(Bearer )\S+|(://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"(?im)("
+    r"(?:[?&;]|^)sig=|\bsig=(?=[^&\s\"']+&s\w{1,3}=|[a-z0-9+/%]{32})"  # of a query, or alone
+    r"|(?:\b|%(?:25)*(?:3F|26))sig%(?:25)*3D"
+    rf"|\b(?:AccountKey|SharedAccessSignature)=|{_NAMES}=(?=[^&;\s\"'<>]){_NO_CODE}"
+    r"|;\s*pwd=|\bpwd=(?=[^;\s\"']+;)"  # of a connection string; elsewhere it is a folder
+    rf"|{_NAMES}(?:\s*=\s*|[\"']\s*:\s*)[\"']|[\"']key[\"']\s*:\s*[\"'](?=[a-z0-9+/]{{8,}}=)"
+    r"|\bSharedKey(?:Lite)? [^:\s]+:"
+    r"|\bBearer (?!(?:token|auth\w*|realm|error\w*|scheme|scope|resource|credential\w*)(?:[\s.,;:=]|$))"
+    r")[^&;\s\"'<>]+"
+    r"|(://)[^/\s:@\"'<>]*:[^/\s@\"'<>]+(?=@)|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|(?<![\w+/])[a-z0-9+/]{86}=="
 )
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with signatures, keys, bearer tokens and names with passwords blotted out."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}***", text)
+    """Return ``text`` with signatures, keys, tokens and names with passwords blotted out."""
+    return _SECRET.sub(lambda found: f"{found[1] or found[2] or ''}***", str(text))
 
 
-def from_response(
-    status_code: int, headers: Mapping[str, str], body: object, *, action: str, remedy: str | None = None
-) -> ServiceError:
-    """Make the exception for an HTTP answer that is an error.
+def _gone(error: BatchEndpointsError) -> dict[str, object]:
+    return {name: () if name == "jobs" else None for name in ("job", "jobs", "resource") if name in vars(error)}
 
-    Understands the ARM body ``{"error": {"code", "message", "details": [...]}}``, the data plane's nested
-    ``innerError``, plain text and an empty body (the service sends one for an unknown compute).
 
-    Args:
-        status_code: HTTP status, 400 or more.
-        headers: answer headers; names in any case.
-        body: the decoded JSON, or the text, or None.
-        action: what was being done, as it continues "Could not …", e.g. ``create endpoint 'heart'``.
-        remedy: what to do about it; None: the status's usual advice.
-    """
-    named = {name.lower(): value for name, value in headers.items()}
-    code, said, target = _read_error(body)
-    request_id = named.get("x-ms-request-id") or named.get("x-request-id") or named.get("x-ms-correlation-request-id")
-    missing = "there is no such thing; check the name" if status_code == 404 else f"the service answered {status_code}"
-    parts = [f"Could not {action}: {said or missing}".rstrip(".") + "."]
-    if advice := _REMEDY.get(status_code, "") if remedy is None else remedy:
-        parts.append(advice)
-    if request_id:
-        parts.append(f"Request id {request_id}.")
-    kind = _BY_STATUS.get(status_code, ServerError if status_code >= 500 else ServiceError)
-    error = kind(redact(" ".join(parts)), status_code=status_code, code=code, target=target, request_id=request_id)
-    if isinstance(error, TooManyRequestsError):
-        error.retry_after = _seconds(named.get("retry-after"))
+def _remade(kind: type[BatchEndpointsError], args: tuple[object, ...], fields: dict[str, object]) -> object:
+    error: BatchEndpointsError = (OSError if issubclass(kind, OSError) else Exception).__new__(kind, *args)
+    error.args = args
+    vars(error).update(fields)
     return error
-
-
-def _read_error(body: object) -> tuple[str | None, str | None, str | None]:
-    if isinstance(body, str):
-        return None, body.strip()[:1000] or None, None
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None, None, None
-    details = [d for d in error.get("details") or [] if isinstance(d, dict)]
-    message = str(error.get("message") or "").strip()
-    extra = [str(d["message"]).strip() for d in details if d.get("message") and str(d["message"]) != message]
-    code = next((str(d["code"]) for d in details if d.get("code")), None) or error.get("code")
-    target = error.get("target") or next((d["target"] for d in details if d.get("target")), None)
-    return code, " ".join([message, *extra]).strip() or None, target
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        return None

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from azure_batch_endpoints import _render
+from azure_batch_endpoints._arguments import require
 from azure_batch_endpoints.errors import InvalidInputError, redact
 
 InputKind: TypeAlias = Literal["folder", "file", "dataset", "local", "literal"]
@@ -33,7 +36,7 @@ _NAME_AND_VERSION = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]+)(?::(?P<version>[\
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(_render.Card):
     """One input of a job; made by :func:`folder`, :func:`file`, :func:`dataset` and :func:`local_path`.
 
     Attributes:
@@ -88,10 +91,11 @@ def file(uri: str) -> Input:
     Raises:
         InvalidInputError: it is not such a URI, or ends with a slash.
     """
-    if _split(uri)[0].endswith("/"):
+    given = _uri(uri, "file")
+    if _split(given)[0].endswith("/"):
         shown = redact(uri)
         raise InvalidInputError(f"Input '{shown}' ends with '/', so it names a folder. Write folder(\"{shown}\").")
-    return Input("file", _uri(uri, "file"))
+    return Input("file", given)
 
 
 def dataset(name: str, *, version: str | int | None = None, label: str | None = None) -> Input:
@@ -124,8 +128,14 @@ def local_path(path: str | PathLike[str]) -> Input:
 
     Args:
         path: absolute or relative to the working directory; it is looked at when the job is invoked.
+
+    Raises:
+        InvalidInputError: it is empty, which would be the whole working directory.
     """
-    return Input("local", fspath(path))
+    given = fspath(path)
+    if not given:
+        raise InvalidInputError('local_path("") names nothing. Write local_path(".") for the working directory.')
+    return Input("local", given)
 
 
 def parse(value: InputLike) -> Input:
@@ -145,7 +155,7 @@ def parse(value: InputLike) -> Input:
         return local_path(value)
     if not isinstance(value, str):
         raise InvalidInputError(
-            f"The input is {value!r}, of type {type(value).__name__}. "
+            f"The input is {_bare(value)}of type {type(value).__name__}. "
             "Pass a path, a URI or what folder(), file(), dataset() or local_path() returns."
         )
     text = value.strip()
@@ -203,7 +213,17 @@ def _plain(text: str) -> str:
     return re.sub("^azureml:(?://)?(?=/subscriptions/)", "", text, flags=re.IGNORECASE)
 
 
+def _bare(value: object) -> str:
+    """A value as it was written, where that is a text, a number or the like."""
+    written = repr(value)
+    return "" if written.startswith("<") else f"{redact(written)[:200]}, "
+
+
 def _uri(uri: str, helper: str) -> str:
+    if not isinstance(uri, str):
+        raise InvalidInputError(
+            f"{helper}() got {_bare(uri) or 'something '}of type {type(uri).__name__}. Pass a URI as text."
+        )
     if _URI.match(uri) or _ARM_ID.match(uri):
         return uri
     raise InvalidInputError(
@@ -234,3 +254,23 @@ def _refuse_unclear(text: str) -> None:
             f"Input '{text}' can be read as a data set or as a path. "
             f'Write dataset("{found["name"]}", {given}) or local_path("{text}").'
         )
+
+
+def asked(one: InputLike | None, several: Mapping[str, InputValue] | None) -> dict[str, Input]:
+    """Return the inputs of a job by name; a single one is called after its type, as the official client does.
+
+    Raises:
+        InvalidInputError: neither or both were given.
+    """
+    if (one is None) == (several is None):
+        raise InvalidInputError(
+            'invoke() needs exactly one of an input and inputs=. Pass e.g. invoke("./data") '
+            'or invoke(inputs={"data": "./data"}).'
+        )
+    if several is None:
+        parsed = parse(one if one is not None else "")
+        return {"UriFile" if parsed.kind == "file" else "UriFolder": parsed}
+    require("inputs", several, Mapping, 'a mapping of names to inputs, e.g. {"data": "./data"}')
+    if not several:
+        raise InvalidInputError("inputs= is empty. Pass at least one input.")
+    return {name: parse_value(value) for name, value in several.items()}

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from azure_batch_endpoints import _render
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ItemStatus: TypeAlias = Literal["succeeded", "failed", "pending"]
+ItemSource: TypeAlias = Literal["ledger", "instrument", "logs"]
+
 
 @dataclass(frozen=True)
-class ItemOutcome:
+class ItemOutcome(_render.Card):
     """What became of one input file."""
 
     path: str
     """Relative to the input folder."""
-    status: Literal["succeeded", "failed", "pending"]
+    status: ItemStatus
     """``pending`` until its mini-batch is finished."""
     mini_batch: int
     """Number of the mini-batch it belongs to, from 0."""
@@ -35,6 +41,10 @@ class ItemOutcome:
     """The script's own traceback."""
     error_place: str | None = None
     """Where in the script it was raised, e.g. ``score.py:31``."""
+    source: ItemSource = "ledger"
+    """Who says so: the local service's ledger, the account of a deployment with ``instrument=True``, or log files. From
+    log files only failures are known; ``path`` is empty where they do not name the file, ``mini_batch`` -1 where they
+    do not number it, and ``attempts`` are the errors that were found."""
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> ItemOutcome:
@@ -42,8 +52,8 @@ class ItemOutcome:
         return cls(
             path=str(body.get("path", "")),
             status=body.get("status", "pending"),
-            mini_batch=int(body.get("miniBatch", 0)),
-            attempts=int(body.get("attempts", 0)),
+            mini_batch=_count(body.get("miniBatch")),
+            attempts=_count(body.get("attempts")),
             worker=body.get("worker"),
             seconds=body.get("seconds"),
             error_type=body.get("errorType"),
@@ -54,7 +64,29 @@ class ItemOutcome:
 
 
 @dataclass(frozen=True)
-class JobProgress:
+class MiniBatchOutcome(_render.Card):
+    """What became of one mini-batch."""
+
+    number: int
+    """Its number, from 0, in the order of the plan."""
+    status: Literal["succeeded", "partial", "failed"]
+    """``partial``: only a part of its files succeeded."""
+    items: int
+    """Input files in it."""
+    attempts: int
+    """Times ``run`` was called with it."""
+    worker: str | None
+    """Worker of the last try, e.g. ``process001``."""
+    started_at: datetime | None
+    """When the last try began."""
+    seconds: float | None
+    """Seconds of the last try."""
+    error_type: str | None
+    """Of the first of its files that failed, as in :class:`ItemOutcome`."""
+
+
+@dataclass(frozen=True)
+class JobProgress(_render.Card):
     """How far a job is."""
 
     done: int = 0
@@ -73,16 +105,21 @@ class JobProgress:
     """Rate lately, or None."""
     eta: float | None = None
     """Seconds to go at that rate, or None."""
+    source: ItemSource = "ledger"
+    """Who says so, as in :class:`ItemOutcome`. From log files, counts that they do not tell are 0 or None."""
 
     @classmethod
     def from_wire(cls, body: Mapping[str, Any]) -> JobProgress:
         """Read the progress property of a job of the local service."""
         known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in body.items() if name in known})
+        return cls(**{name: value for name, value in body.items() if name in known and _fits(name, value)})
 
     @property
     def counts(self) -> str:
-        """The files alone, e.g. ``412 of 1,000 files, 18 failed``."""
+        """The files alone, e.g. ``412 of 1,000 files, 18 failed``; mini-batches where logs count nothing else."""
+        if self.source == "logs" and not self.items_done and not self.items_failed:
+            of = "?" if self.total is None else f"{self.total:,}"
+            return f"{self.done:,} of {of} mini-batches" + (f", {self.failed:,} failed" if self.failed else "")
         total = "?" if self.items_total is None else f"{self.items_total:,}"
         failed = f", {self.items_failed:,} failed" if self.items_failed else ""
         return f"{self.items_done:,} of {total} files{failed}"
@@ -92,7 +129,7 @@ class JobProgress:
         """Rate and time to go, e.g. ``35/s, 17 s to go``; empty while unknown and when all is done."""
         if self.items_done == self.items_total or not self.items_per_second:
             return ""
-        left = f", {_duration(self.eta)} to go" if self.eta is not None else ""
+        left = f", {_render.duration(self.eta)} to go" if self.eta is not None else ""
         return f"{_rate(self.items_per_second)}{left}"
 
     def __str__(self) -> str:
@@ -109,18 +146,17 @@ def _rate(per_second: float) -> str:
     return f"{rate:,.0f}/{unit}" if rate >= 10 else f"{rate:.2g}/{unit}"
 
 
-def _duration(seconds: float) -> str:
-    """Return e.g. ``17 s``, ``4 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
-    whole = max(0, round(seconds))
-    for unit, length, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= length:
-            rest = whole % length // part
-            return f"{whole // length} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
-
-
 def frame(outcomes: Iterable[ItemOutcome]) -> pd.DataFrame:
     """Return outcomes as a table: a row an input file, a column an attribute of :class:`ItemOutcome`."""
     import pandas as pd
 
     return pd.DataFrame([asdict(one) for one in outcomes], columns=[one.name for one in fields(ItemOutcome)])
+
+
+def _count(value: object) -> int:
+    """Return a whole number of an answer; 0 for what is none."""
+    return int(value) if isinstance(value, int | float) and abs(value) < 2**53 else 0
+
+
+def _fits(name: str, value: object) -> bool:
+    return isinstance(value, str) if name == "source" else isinstance(value, int | float | None)

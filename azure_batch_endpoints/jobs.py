@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints._arguments import require
 from azure_batch_endpoints._entity import Collection, Snapshot, named
 from azure_batch_endpoints._http import paged
 from azure_batch_endpoints._wire import routes
@@ -54,13 +55,15 @@ class Jobs(Collection):
             tag: only jobs with this tag, ``name`` or ``name=value``.
 
         Raises:
-            InvalidInputError: a deployment without its endpoint, or an unknown status.
+            InvalidInputError: a deployment without its endpoint, an unknown status, or something of another type.
         """
         wanted = _status(status)
         if deployment is not None and endpoint is None:
             raise InvalidInputError(
-                f'jobs.list(deployment="{deployment}") needs endpoint= too: names repeat across endpoints.'
+                f'jobs.list(deployment="{deployment}") needs endpoint= too: names repeat across endpoints. Pass both.'
             )
+        require("tag", tag, str, '"name" or "name=value"', optional=True)
+        require("created_after", created_after, datetime, "a datetime with a time zone", optional=True)
         if created_after is not None and created_after.tzinfo is None:
             raise InvalidInputError(
                 f"created_after is {created_after.isoformat()}, without a time zone. Add one, e.g. tzinfo=timezone.utc."

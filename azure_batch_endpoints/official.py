@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from azure_batch_endpoints.errors import InvalidInputError, LocalServiceError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.core.credentials import AccessToken
     from azure.core.pipeline import PipelineRequest
-    from azure.core.pipeline.policies import SansIOHTTPPolicy
+    from azure.core.pipeline.policies import HTTPPolicy, SansIOHTTPPolicy
 
     from azure_batch_endpoints.client import BatchClient, LocalServiceInfo
 
@@ -24,7 +24,13 @@ _URL_VARIABLE = "AZUREML_DEV_URL_MFE"
 _one_at_a_time = threading.Lock()
 
 
-def ml_client(client: BatchClient, **options: Any) -> MLClient:
+def ml_client(
+    client: BatchClient,
+    *,
+    show_progress: bool = True,
+    enable_telemetry: bool = False,
+    per_call_policies: Sequence[SansIOHTTPPolicy[Any, Any] | HTTPPolicy[Any, Any]] = (),
+) -> MLClient:
     """Return the official client for the workspace of a local service.
 
     All it asks and sends goes to that service. One thing changes for the whole process: blobs of the service's own
@@ -33,7 +39,9 @@ def ml_client(client: BatchClient, **options: Any) -> MLClient:
 
     Args:
         client: of a local service; keep it open as long as the official client is used.
-        **options: further ones of ``MLClient``, such as ``show_progress=False``.
+        show_progress: whether it draws progress bars and names states while it waits.
+        enable_telemetry: whether it sends what it is used for to Microsoft; it does so in notebooks only.
+        per_call_policies: policies of azure-core that see each of its requests to the management address.
 
     Raises:
         InvalidInputError: the client's workspace is in the cloud.
@@ -53,12 +61,16 @@ def ml_client(client: BatchClient, **options: Any) -> MLClient:
             "Run: pip install azure-ai-ml"
         ) from error
     _redirect_blobs(service)
-    policies = options.pop("per_call_policies", None) or []
-    options["per_call_policies"] = [_plain_http(), *(policies if isinstance(policies, list) else [policies])]
-    options.setdefault("enable_telemetry", False)
     with _management_at(service.base_url):
-        names = (client.subscription_id, client.resource_group, client.workspace)
-        return MLClient(_Token(service.token), *names, **options)
+        return MLClient(
+            _Token(service.token),
+            client.subscription_id,
+            client.resource_group,
+            client.workspace,
+            show_progress=show_progress,
+            enable_telemetry=enable_telemetry,
+            per_call_policies=[_plain_http(), *per_call_policies],
+        )
 
 
 @contextlib.contextmanager

@@ -63,13 +63,23 @@ def test_all_lists_exactly_the_names_that_load_on_first_use() -> None:
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="BatchKlient"):
-        abe.BatchKlient  # noqa: B018 (reading it is the test)
+        abe.BatchKlient  # type: ignore[attr-defined]  # noqa: B018 (reading it is the test)
 
 
 def test_importing_the_package_or_its_pytest_plugin_does_not_import_the_client() -> None:
     program = (
         "import sys, azure_batch_endpoints.pytest_plugin\n"
         "print([name for name in ('pydantic', 'azure.core') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_importing_the_client_imports_neither_its_collections_nor_azure() -> None:
+    late = ["azure", "azure_batch_endpoints.endpoints", "azure_batch_endpoints.job", "azure_batch_endpoints.local"]
+    program = (
+        "import sys\nfrom azure_batch_endpoints import BatchClient, DeploymentSpec\n"
+        f"print([name for name in {late} if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

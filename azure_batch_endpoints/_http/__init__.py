@@ -6,10 +6,11 @@ imported with the first session, not with the names here: it takes a quarter of 
 
 from typing import TYPE_CHECKING
 
-from azure_batch_endpoints._http.answer import Answer, Param
+from azure_batch_endpoints._http.answer import Answer, Param, ShorterThanThat
 from azure_batch_endpoints._http.clock import Clock, Deadline, DeadlinePassed, pauses
 from azure_batch_endpoints._http.operation import Operation, OperationEnded
 from azure_batch_endpoints._http.paging import paged
+from azure_batch_endpoints._http.patience import Patience, never_left, told_more
 
 if TYPE_CHECKING:
     from azure_batch_endpoints._http.session import Session
@@ -22,9 +23,13 @@ __all__ = [
     "Operation",
     "OperationEnded",
     "Param",
+    "Patience",
     "Session",
+    "ShorterThanThat",
+    "never_left",
     "paged",
     "pauses",
+    "told_more",
 ]
 
 

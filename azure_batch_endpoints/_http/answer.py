@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 Param = str | int | bool | None
 
 
+class ShorterThanThat(Exception):
+    """What is read from an offset on has fewer bytes now than it had: it was cut or begun anew."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer that was expected, already read. Its repr shows no content: answers can carry keys."""
@@ -23,4 +27,4 @@ class Answer:
     body: object = field(repr=False)
     """Decoded JSON; None for an empty body and for the JSON text ``null`` (what DELETE and cancel answer)."""
     retry_after: float | None = None
-    """Seconds after which the service wants to be asked again, or None."""
+    """Seconds after which the service wants to be asked again, ten minutes at most, or None."""

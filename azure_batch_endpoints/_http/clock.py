@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 _GROWTH = 1.5
 _JITTER = 0.1
+LONGEST_REST = 600.0
+"""Seconds after which a wait looks again, however much longer the service asked it to rest."""
 
 
 class Clock:
@@ -46,6 +48,11 @@ class Deadline:
         self._clock = clock
         self._seconds = math.inf if seconds is None else max(0.0, seconds)
         self._at = clock.monotonic() + self._seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long the wait may take in all; ``math.inf`` when there is no limit."""
+        return self._seconds
 
     @property
     def passed(self) -> bool:

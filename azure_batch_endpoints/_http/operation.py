@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from azure_batch_endpoints._http.answer import Answer
 from azure_batch_endpoints._http.clock import Deadline, pauses
+from azure_batch_endpoints._http.patience import Patience
+from azure_batch_endpoints._refusals import request_id_of
+from azure_batch_endpoints._refusals.bodies import Said, said_by
 from azure_batch_endpoints.errors import InvalidInputError, TransportError
 
 if TYPE_CHECKING:
@@ -37,10 +40,14 @@ class OperationEnded(Exception):
         code: the service's error code, or None.
         message: the service's words, or None.
         body: the last answer's body.
+        request_id: of the last answer, or None.
     """
 
-    def __init__(self, status: str, code: str | None, message: str | None, body: object) -> None:
+    def __init__(
+        self, status: str, code: str | None, message: str | None, body: object, request_id: str | None = None
+    ) -> None:
         super().__init__(f"{status}: {message or code or 'no reason given'}")
+        self.request_id = request_id
         self.status = status
         self.code = code
         self.message = message
@@ -115,7 +122,8 @@ class Operation:
         """Wait for the end and return the resource's body; None where no resource is left or made.
 
         The service sends no ``Retry-After`` (none in its recorded answers), so the looks begin after half a second
-        (local: 0.05 s) and grow apart to 10 s (local: 0.5 s); a ``Retry-After`` that does come is obeyed.
+        (local: 0.05 s) and grow apart to 10 s (local: 0.5 s); a ``Retry-After`` that does come is obeyed. A service
+        that does not answer for a while is borne with, see ``patience``.
 
         Args:
             timeout: seconds; None waits for ever. May be called again after it was over.
@@ -124,13 +132,14 @@ class Operation:
             OperationEnded: it failed or was canceled.
             DeadlinePassed: ``timeout`` is over; the operation goes on.
             ServiceError: a look was refused.
-            TransportError: a look got no answer; the operation goes on.
+            TransportError: no look got an answer for half an hour; the operation goes on.
         """
         deadline = Deadline(self._session.clock, timeout)
+        patience = Patience(self._session, deadline, "What was begun goes on; look at it again later.")
         own = pauses(self._session.first_pause, self._session.longest_pause)
         while not self._done:
             self._rest(own, deadline)
-            self._look(deadline)
+            self._look(deadline, patience)
         return self._outcome()
 
     def poll(self) -> bool:
@@ -160,16 +169,20 @@ class Operation:
         pause, last = next(own), 0.9 * deadline.remaining()
         deadline.sleep(min(pause, last) if last > SHORTEST_PAUSE else pause)
 
-    def _look(self, deadline: Deadline) -> None:
+    def _look(self, deadline: Deadline, patience: Patience | None = None) -> None:
         course = self._course
-        answer = self._session.send(
-            "GET",
-            course.url,
-            audience=course.audience,
-            named_by=_NAMED_BY.get(course.way, "the call"),
-            action=f"follow the operation ({course.action})",
-            deadline=deadline,
-        )
+
+        def ask() -> Answer:
+            return self._session.send(
+                "GET",
+                course.url,
+                audience=course.audience,
+                named_by=_NAMED_BY.get(course.way, "the call"),
+                action=f"follow the operation ({course.action})",
+                deadline=deadline,
+            )
+
+        answer = ask() if patience is None else patience.ask(ask)
         self._asked_pause = answer.retry_after
         if course.way == "operation":
             self._read_status(answer)
@@ -178,7 +191,7 @@ class Operation:
         else:
             self._read_resource(answer)
         if not self._done and self._course.way == "resource" and course.way != "resource":
-            self._look(deadline)  # the operation succeeded: read what it made
+            self._look(deadline, patience)  # the operation succeeded: read what it made
 
     def _read_status(self, answer: Answer) -> None:
         status = _field(answer.body, "status") or _provisioning_state(answer.body)
@@ -203,7 +216,9 @@ class Operation:
         """End, or go on; every word that is not an end means going on (``Updating`` is said even of a DELETE)."""
         word = status.lower()
         if word in _ENDED_BADLY:
-            self._ended = OperationEnded(_ENDED_BADLY[word], *_error(answer.body), answer.body)
+            self._ended = OperationEnded(
+                _ENDED_BADLY[word], *_error(answer.body), answer.body, request_id_of(answer.headers)
+            )
             self._done = True
         elif word == _SUCCEEDED and self._course.way != "resource" and self._course.resource:
             self._course = replace(self._course, way="resource", url=self._course.resource)
@@ -255,4 +270,5 @@ def _error(body: object) -> tuple[str | None, str | None]:
     fields = body if isinstance(body, dict) else {}
     properties = fields.get("properties")
     error = fields.get("error") or (properties.get("error") if isinstance(properties, dict) else None)
-    return _field(error, "code"), _field(error, "message")
+    said = said_by({"error": error}, 200) if isinstance(error, dict) else Said()
+    return said.code, said.message

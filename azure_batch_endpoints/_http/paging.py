@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
-from azure_batch_endpoints.errors import TransportError
+from azure_batch_endpoints._refusals import UNREADABLE, unread
+from azure_batch_endpoints.errors import BatchEndpointsError, TransportError
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
@@ -43,8 +44,9 @@ def paged(
         keep: leaves out the items it says False of, for what the service cannot filter by itself; None keeps all.
         action: continues "Could not …".
     """
-    from azure.core.paging import ItemPaged as Pages  # with the first list, not with this module
-    from azure.core.paging import PageIterator
+    from azure.core.paging import PageIterator  # with the first list, not with this module
+
+    from azure_batch_endpoints._http.listing import Listing
 
     def page(followed: set[str], link: str | None) -> Answer:
         if link is None:
@@ -61,12 +63,30 @@ def paged(
     def read(answer: Answer) -> Any:  # noqa: ANN401 (azure-core's type says that there always is a next page)
         fields = answer.body if isinstance(answer.body, dict) else {}
         value = fields.get("value")
-        items = map(convert, value if isinstance(value, list) else [])
+        if (value and not isinstance(value, list)) or (answer.body and not isinstance(answer.body, dict)):
+            raise _odd(action, "it has no list in it")
+        items = map(made, value if isinstance(value, list) else [])
         link = fields.get("nextLink")
         following = urljoin(answer.url, link) if isinstance(link, str) and link else None
         return following, items if keep is None else filter(keep, items)
 
+    def made(entry: object) -> _Item:
+        try:
+            return convert(entry)
+        except BatchEndpointsError:
+            raise
+        except UNREADABLE as error:
+            raise _odd(action, unread(error)) from error
+
     def pages(continuation_token: str | None = None) -> PageIterator[_Item]:
         return PageIterator(partial(page, set()), read, continuation_token)
 
-    return Pages(page_iterator_class=pages)
+    return Listing(pages, action.partition(" ")[2])
+
+
+def _odd(action: str, why: str) -> TransportError:
+    return TransportError(
+        f"Could not {action}: the answer cannot be read: {why}. Check whether a proxy "
+        "is in between; if this stays, look "
+        "for a newer version of this package."
+    )

@@ -6,32 +6,29 @@ No call of the service is described here; ``session`` puts the policies in order
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from http.client import HTTPException
 from urllib.parse import SplitResult, urlsplit
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     BearerTokenCredentialPolicy,
     HttpLoggingPolicy,
     HTTPPolicy,
-    RetryPolicy,
     SansIOHTTPPolicy,
 )
-from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
 from azure_batch_endpoints._clouds import Cloud
-from azure_batch_endpoints._http.clock import Clock, Deadline
+from azure_batch_endpoints._http.clock import Deadline
 from azure_batch_endpoints._loopback import is_loopback
 from azure_batch_endpoints.errors import ForeignHostError, TransportError, redact
 
 CONNECTION_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
-LONGEST_RETRY_AFTER = 120.0
-REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 # Headers that carry no secret and help to find a request again. Location and Azure-AsyncOperation stay out: their
 # queries are signed.
@@ -44,6 +41,9 @@ _LOGGED_HEADERS = (
     "x-request-time",
 )
 
+_HTTP_1_1 = 11
+_LAST_SECONDS = 10
+"""Of a token's life, in which a request may not be there in time."""
 _Origin = tuple[str, str, int]
 
 
@@ -130,7 +130,8 @@ def _origin(url: str) -> _Origin:
     host = parts.hostname or ""
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise TransportError(
-            f"The address '{_shown(url)}' is not https. Plain http is used to this machine only. Nothing was sent."
+            f"The address '{_shown(url)}' is not https. Plain http is used to this machine "
+            "only. Nothing was sent. Write https://."
         )
     return parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -145,71 +146,64 @@ def _split(url: str) -> SplitResult:
             return parts
     except ValueError:
         pass  # brackets or a port that cannot be: refused like the rest
-    raise TransportError(f"The address '{_shown(url)}' cannot be used. Nothing was sent.")
+    raise TransportError(f"The address '{_shown(url)}' cannot be used. Nothing was sent. Write https://<host>.")
 
 
 def _shown(url: str) -> str:
     return redact(url.partition("?")[0])[:200]
 
 
-class SparingRetryPolicy(RetryPolicy[HttpRequest, HttpResponse]):
-    """Send again only what is safe to send again, and never past the call's deadline.
-
-    The stock policy sends a POST again after 500, 503 and 504, and any method after any error that carries
-    ``Retry-After``: four jobs for one invoke (azure-core 1.41 ``_is_method_retryable``, ``is_retry``).
-    """
-
-    def __init__(self, clock: Clock, *, backoff: float) -> None:
-        super().__init__(retry_backoff_factor=backoff)
-        self._clock = clock
-
-    def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Read the call's own settings, its deadline among them."""
-        settings = super().configure_retries(options)
-        settings["deadline"] = options.get("deadline") or Deadline(self._clock, None)
-        return settings
-
-    def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
-        """Tell whether this answer may be asked for again: the method and the status both allow it."""
-        return (
-            response.http_request.method in settings["methods"]
-            and response.http_response.status_code in self._retry_on_status_codes
-            and (self.get_retry_after(response) or 0) <= LONGEST_RETRY_AFTER
-        )
-
-    def get_retry_after(self, response: PipelineResponse[Any, Any]) -> float | None:
-        """Return the seconds the service asked to wait; None when it did not say so, said 0, or nothing readable."""
-        try:
-            return super().get_retry_after(response) or None
-        except (ValueError, OverflowError):
-            return None
-
-    def sleep(
-        self,
-        settings: dict[str, Any],
-        transport: HttpTransport[HttpRequest, HttpResponse],  # noqa: ARG002 - azure-core's signature; our clock sleeps
-        response: PipelineResponse[HttpRequest, HttpResponse] | None = None,
-    ) -> None:
-        """Wait before the next try, on our clock and within the deadline."""
-        asked = self.get_retry_after(response) if response else None
-        deadline: Deadline = settings["deadline"]
-        deadline.sleep(asked or self.get_backoff_time(settings))
-
-
 class TimeLimitPolicy(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     """Give each try its time-outs, cut to what the call's deadline leaves."""
+
+    def __init__(self, read_timeout: float) -> None:
+        super().__init__()
+        self._read_timeout = read_timeout
 
     def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
         """Set the transport's time-outs for this try."""
         deadline: Deadline | None = request.context.setdefault(
             "deadline", request.context.options.pop("deadline", None)
         )
-        left = READ_TIMEOUT
+        left = self._read_timeout
         if deadline is not None:
             deadline.check()
             left = deadline.remaining()
         request.context.options["connection_timeout"] = min(CONNECTION_TIMEOUT, left)
-        request.context.options["read_timeout"] = min(READ_TIMEOUT, left)
+        request.context.options["read_timeout"] = min(self._read_timeout, left)
+
+
+class WholeHeadersPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
+    """Notice an answer that was cut off in its headers.
+
+    ``http.client`` takes the end of the connection for the end of the headers: of a cut answer an empty one would be
+    left, a job without a name or a log without lines. HTTP/1.1 says how long a body is, or that the end is the end.
+    """
+
+    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, HttpResponse]:
+        """Send; an answer that says neither is no answer, and neither is one whose headers cannot be read."""
+        try:
+            response = self.next.send(request)
+        except (ValueError, HTTPException, OSError) as error:
+            raise ServiceResponseError(error, error=error) from error
+        http, stream = response.http_response, request.context.options.get("stream")
+        if not _says_its_end(request.http_request, http) and (stream or not http.content):
+            http.close()
+            raise ServiceResponseError("The answer broke off in its headers.")
+        return response
+
+
+def _says_its_end(request: HttpRequest, http: HttpResponse) -> bool:
+    if http.status_code in (204, 304) or http.status_code < 200 or request.method == "HEAD":
+        return True
+    named = http.headers
+    told = named.get("Content-Length", "")[:1].isdigit() or "Transfer-Encoding" in named
+    return told or "close" in named.get("Connection", "").lower() or _version(http) != _HTTP_1_1
+
+
+def _version(http: HttpResponse) -> object:
+    raw = getattr(getattr(http, "_internal_response", None), "raw", None)
+    return getattr(raw, "version", None)
 
 
 class NoToken(Exception):
@@ -217,16 +211,39 @@ class NoToken(Exception):
 
 
 class _TokenPolicy(BearerTokenCredentialPolicy[HttpRequest, HttpResponse]):
-    """azure-core's policy, which keeps the token and answers challenges, for one audience."""
+    """azure-core's policy, which keeps the token, renews it before it ends and answers challenges, for one audience.
+
+    A token that is refused all the same, revoked perhaps or outlived by a machine that slept, is replaced once.
+    """
 
     def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
         """Add the token; plain http is right for this machine only, which ``Hosts`` has seen to."""
         if request.http_request.url.startswith("http:"):
             request.context.options["enforce_https"] = False
+        kept = self._token
         try:
             super().on_request(request)
-        except AzureError as error:
-            raise NoToken(str(error)) from error
+        except Exception as error:  # azure-identity's, or whatever a credential of one's own raises
+            # Tokens are renewed five minutes before they end: until then a credential may stumble.
+            if kept is None or kept.expires_on <= time.time() + _LAST_SECONDS:
+                raise NoToken(str(error) or type(error).__name__) from error
+            self._update_headers(request.http_request.headers, kept.token)
+        request.context["token_is_new"] = self._token is not kept
+
+    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, HttpResponse]:
+        """Send; when a token that was kept from before is refused, once more with a new one.
+
+        A request that was refused so was not carried out, whatever its method.
+        """
+        response = super().send(request)
+        refused = request.http_request.headers.get("Authorization")
+        if response.http_response.status_code != 401 or request.context["token_is_new"]:
+            return response
+        self.on_request(request)
+        if request.http_request.headers.get("Authorization") == refused:
+            return response  # the credential knows no other
+        response.http_response.close()
+        return self.next.send(request)
 
 
 class AudiencePolicy(HTTPPolicy[HttpRequest, HttpResponse]):

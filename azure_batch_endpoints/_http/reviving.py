@@ -15,6 +15,11 @@ class Reviver(Protocol):
     """What keeps such a service running."""
 
     @property
+    def root(self) -> str:
+        """Folder of the service."""
+        ...
+
+    @property
     def times(self) -> int:
         """How often it was there again."""
         ...
@@ -30,6 +35,16 @@ class Reviver(Protocol):
             LocalServiceError: it died and cannot be started again.
         """
         ...
+
+
+def ended(reviver: Reviver | None) -> str:
+    """Return the text for a service on this machine that is gone: how the same one is started again.
+
+    Args:
+        reviver: None: not a service of ours, so its folder is not known.
+    """
+    root = "root" if reviver is None else f"'{reviver.root}'"
+    return f"The local service seems to have ended. Start it again with BatchClient.local({root})."
 
 
 def is_back(reviver: Reviver | None, times: int, action: str, deadline: Deadline | None) -> bool:

@@ -6,13 +6,12 @@ What is sent, and where to, is decided elsewhere (``_wire``).
 
 from __future__ import annotations
 
-import json as jsonlib
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from types import MappingProxyType, TracebackType
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -26,24 +25,37 @@ from typing_extensions import Self
 
 from azure_batch_endpoints._clouds import PUBLIC, Cloud
 from azure_batch_endpoints._http.answer import Answer, Param
-from azure_batch_endpoints._http.clock import Clock, Deadline
-from azure_batch_endpoints._http.failures import no_answer, not_signed_in
+from azure_batch_endpoints._http.clock import Clock, Deadline, DeadlinePassed
+from azure_batch_endpoints._http.failures import Refusals, no_answer, not_signed_in
 from azure_batch_endpoints._http.policies import (
     CONNECTION_TIMEOUT,
     READ_TIMEOUT,
-    REPEATABLE,
     AudiencePolicy,
     Hosts,
     NoToken,
-    SparingRetryPolicy,
     TimeLimitPolicy,
+    WholeHeadersPolicy,
     logging_policy,
+)
+from azure_batch_endpoints._http.reading import decode, rest_of, with_defaults, with_query
+from azure_batch_endpoints._http.retries import (
+    REPEATABLE,
+    SparingRetryPolicy,
+    may_have_been_done,
+    pause_asked,
+    rest_asked,
 )
 from azure_batch_endpoints._http.reviving import Reviver, is_back
 from azure_batch_endpoints._log_filter import blot_signatures
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._version import __version__
-from azure_batch_endpoints.errors import ForeignHostError, TransportError, from_response
+from azure_batch_endpoints.errors import (
+    BatchEndpointsError,
+    ForeignHostError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
 
 SUCCESS = (200, 201, 202, 204)
 
@@ -61,6 +73,7 @@ class Session:
         clock: Clock | None = None,
         transport: HttpTransport[HttpRequest, HttpResponse] | None = None,
         reviver: Reviver | None = None,
+        read_timeout: float = READ_TIMEOUT,
     ) -> None:
         """Prepare; nothing is sent and no connection is opened.
 
@@ -74,6 +87,7 @@ class Session:
                 session closes it. It must bear ``connection_timeout``, ``read_timeout`` and ``stream`` as keywords.
             reviver: of the local service. A request that it died under is sent again, whatever its method: the local
                 service knows a job by its name, and everything else may be repeated anyway.
+            read_timeout: seconds of silence after which an answer does not come any more.
 
         Raises:
             TransportError: ``base_url`` is not https and not this machine.
@@ -87,6 +101,8 @@ class Session:
         self._hosts = Hosts(self.base_url, cloud)
         self._retry = SparingRetryPolicy(self.clock, backoff=0.05 if self.is_local else 0.8)
         self._audiences = AudiencePolicy(credential, scopes)
+        self._refusals = Refusals(credential, management=self.base_url)
+        self._read_timeout = read_timeout
         self._transport = transport
         self._pipeline: Pipeline[HttpRequest, HttpResponse] | None = None
         self._closed = False
@@ -125,8 +141,9 @@ class Session:
     ) -> Answer:
         """Send one request and return the answer, read and decoded.
 
-        GET, HEAD, PUT and DELETE are repeated up to three times when the service is busy or the connection breaks.
-        POST and PATCH leave once, unless ``retry_post`` says that the service knows a repetition by its id.
+        GET, HEAD, PUT, PATCH and DELETE are repeated up to three times when the service is busy or the connection
+        breaks. A POST is repeated only after 429, which says that nothing was done, unless ``retry_post`` says that the
+        service knows a repetition by its id. ``Retry-After`` is obeyed, up to two minutes a time and five in all.
 
         Args:
             method: HTTP method.
@@ -148,11 +165,13 @@ class Session:
             AuthenticationError: the credential gave no token (nothing was sent), or the service did not accept it.
             DeadlinePassed: ``deadline`` came first.
         """
-        request = HttpRequest(method, self._absolute(url, params), json=json, headers=_with_defaults(headers))
+        request = HttpRequest(method, self._absolute(url, params), json=json, headers=with_defaults(headers))
         self._check(request.url, audience, named_by, action)
         response = self._run(request, audience, action, stream=False, repeat=retry_post, deadline=deadline)
         http = response.http_response
-        body = _decode(http, strict=http.status_code in expected, action=action)
+        body = decode(http, strict=http.status_code in expected, action=action)
+        if method == "DELETE" and http.status_code == 404 and may_have_been_done(response):
+            body, expected = None, (404,)  # the first try did it
         self._judge(http, body, expected, action)
         return Answer(
             method=method,
@@ -160,11 +179,18 @@ class Session:
             status=http.status_code,
             headers=MappingProxyType(case_insensitive_dict(http.headers)),
             body=body,
-            retry_after=self._retry.get_retry_after(response),
+            retry_after=rest_asked(http.headers),
         )
 
     def stream_bytes(
-        self, url: str, offset: int = 0, *, audience: str | None = None, named_by: str = "the call", action: str
+        self,
+        url: str,
+        offset: int = 0,
+        *,
+        audience: str | None = None,
+        named_by: str = "the call",
+        action: str,
+        deadline: Deadline | None = None,
     ) -> Iterator[bytes]:
         """Yield the content behind ``url`` from byte ``offset`` on, in chunks as they come.
 
@@ -174,25 +200,28 @@ class Session:
             audience: see :meth:`send`.
             named_by: see :meth:`send`.
             action: see :meth:`send`.
+            deadline: see :meth:`send`.
 
         Raises:
-            ServiceError: the service refused. An offset at or behind the end is no error: nothing is yielded.
+            ServiceError: the service refused. An offset at the end is no error: nothing is yielded.
+            ShorterThanThat: the content ends before the offset.
             TransportError: see :meth:`send`; also when the connection breaks midway.
         """
         # An empty blob answers a range with 416, and 200 when there is none (Azure Storage, recorded).
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         request = HttpRequest("GET", self._absolute(url, None), headers={"Accept-Encoding": "identity", **wanted})
         self._check(request.url, audience, named_by, action)
-        http = self._run(request, audience, action, stream=True).http_response
+        http = self._run(request, audience, action, stream=True, deadline=deadline).http_response
         try:
-            if http.status_code == 416:
-                return
-            if http.status_code not in (200, 206):
+            if http.status_code not in (200, 206, 416):
                 http.read()
-                self._judge(http, _decode(http, strict=False, action=action), (), action)
-            yield from _skip(http.iter_bytes(), offset if http.status_code == 200 else 0)
+                self._judge(http, decode(http, strict=False, action=action), (), action)
+            for chunk in rest_of(http, offset):
+                yield chunk
+                if deadline is not None:
+                    deadline.check()
         except AzureError as error:
-            raise no_answer(request, error, action) from error
+            raise no_answer(request, error, action, self.reviver) from error
         finally:
             http.close()
 
@@ -201,6 +230,11 @@ class Session:
     ) -> bytes:
         """Return the content behind ``url`` from byte ``offset`` on; see :meth:`stream_bytes`."""
         return b"".join(self.stream_bytes(url, offset, audience=audience, named_by=named_by, action=action))
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._closed
 
     def close(self) -> None:
         """Close the transport and its connections; twice is fine."""
@@ -220,11 +254,7 @@ class Session:
         self.close()
 
     def _absolute(self, url: str, params: Mapping[str, Param] | None) -> str:
-        address = self.base_url + url if url.startswith("/") else url
-        given = {name: _text(value) for name, value in (params or {}).items() if value is not None}
-        if not given:
-            return address
-        return f"{address}{'&' if '?' in address else '?'}{urlencode(given, quote_via=quote, safe='$:')}"
+        return with_query(self.base_url + url if url.startswith("/") else url, params)
 
     def _check(self, url: str, audience: str | None, named_by: str, action: str) -> None:
         with _told(action):
@@ -255,11 +285,13 @@ class Session:
                 )
             except (NoToken, ClientAuthenticationError) as error:
                 raise not_signed_in(error, action) from error
-            except AzureError as error:
+            except (BatchEndpointsError, DeadlinePassed):
+                raise
+            except Exception as error:  # azure-core's, or what it lets through of the libraries below it
                 if deadline is not None:
                     deadline.check()
                 if not is_back(self.reviver, times, action, deadline):
-                    raise no_answer(request, error, action) from error
+                    raise no_answer(request, error, action, self.reviver) from error
 
     def _open(self, action: str) -> Pipeline[HttpRequest, HttpResponse]:
         with self._lock:
@@ -277,14 +309,15 @@ class Session:
             RequestIdPolicy(),
             UserAgentPolicy(f"azure-batch-endpoints/{__version__}"),
             self._retry,
-            TimeLimitPolicy(),
+            TimeLimitPolicy(self._read_timeout),
             self._audiences,
             logging_policy(),
+            WholeHeadersPolicy(),
         ]
 
     def _judge(self, http: HttpResponse, body: object, expected: Collection[int], action: str) -> None:
         if http.status_code in expected:
-            return
+            return self._refusals.note(http.request.url)
         if 300 <= http.status_code < 400:
             target = urljoin(http.request.url, http.headers.get("Location", ""))
             self._check(target, "management", f"a redirect ({http.status_code})", action)
@@ -292,7 +325,10 @@ class Session:
                 f"Could not {action}: the service answered with a redirect to '{urlsplit(target).hostname}', which is "
                 f"not followed. Check the address of the service; a proxy or a sign-in page may be in between."
             )
-        raise from_response(http.status_code, http.headers, body, action=action)
+        error = self._refusals.of(http, body, action)
+        if isinstance(error, (TooManyRequestsError, ServerError)):
+            error.retry_after = pause_asked(http.headers)
+        raise error
 
 
 @contextmanager
@@ -311,37 +347,3 @@ def _requests_transport(*, own_machine: bool) -> HttpTransport[HttpRequest, Http
         connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT, use_env_settings=not own_machine
     )
     return made
-
-
-def _with_defaults(headers: Mapping[str, str] | None) -> MutableMapping[str, str]:
-    merged = case_insensitive_dict({"Accept": "application/json"})
-    merged.update(headers or {})
-    return merged
-
-
-def _text(value: str | int) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _decode(http: HttpResponse, *, strict: bool, action: str) -> object:
-    """Decode JSON; of an error also plain text."""
-    content = http.content
-    if not content.strip():
-        return None
-    try:
-        decoded: object = jsonlib.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
-        if not strict:
-            return content.decode("utf-8", errors="replace")
-        raise TransportError(
-            f"Could not {action}: '{urlsplit(http.request.url).hostname}' answered with something that is not JSON "
-            f"({http.content_type or 'no content type'}). A proxy or a sign-in page may be in between."
-        ) from error
-    return decoded
-
-
-def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        if chunk[count:]:
-            yield chunk[count:]
-        count = max(0, count - len(chunk))

@@ -6,16 +6,24 @@ import ast
 import csv
 import io
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from warnings import catch_warnings, simplefilter
 
 from azure_batch_endpoints.errors import ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Text: TypeAlias = "bytes | Path"
+"""Text of rows, or the file that holds it."""
 _SEPARATORS = (" ", ",", "\t")
-_PROBE = 100
+PROBE = 100
+"""Lines by which a separator is told."""
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.(?:0|\d*[1-9]))?(?:e[+-]\d\d+)?|nan|-?inf|None")
 """How ``str()`` writes a number or a missing one: "007" and "1.50" were strings."""
 
@@ -30,11 +38,11 @@ def guessed(data: bytes, kind: str | None) -> pd.DataFrame:
     if kind in ("csv", "dataframe"):
         return separated(data, "," if kind == "csv" else " ")
     found = [line.removesuffix("\r") for line in lines(data)]
-    values = _literals(found)
+    values = literals(found)
     if values is not None:
-        return _from_literals(values)
-    sep = _separator(found[:_PROBE]) if kind is None else None
-    return _plain(found) if sep is None else separated(data, sep)
+        return from_literals(values)
+    sep = separator(found[:PROBE]) if kind is None else None
+    return plain(found) if sep is None else separated(data, sep)
 
 
 def elements(data: bytes, kind: str) -> pd.DataFrame:
@@ -45,19 +53,50 @@ def elements(data: bytes, kind: str) -> pd.DataFrame:
     return pd.DataFrame({0: [line == "True" for line in found] if kind == "bool" else found})
 
 
-def separated(data: bytes, sep: str) -> pd.DataFrame:
-    """Return the columns of a text, numbered, of the types that they look like.
+def separated(data: Text, sep: str) -> pd.DataFrame:
+    """Return the columns of a text, or of the text of a file, numbered, of the types that they look like.
 
     Raises:
         ResultsError: the lines do not fit the separator.
     """
     import pandas as pd
 
-    engine: Any = "c" if len(sep) == 1 else "python"
     try:
-        return pd.read_csv(io.BytesIO(data), sep=sep, header=None, encoding_errors="replace", engine=engine)
+        if not isinstance(data, bytes):
+            with suppress(UnicodeDecodeError):
+                return _parsed(data, sep)  # by several threads, where pandas has them
+        return _parsed(data, sep, encoding_errors="replace")
     except (pd.errors.ParserError, ValueError) as error:
         raise unreadable(sep, error) from error
+
+
+def _parsed(data: Text, sep: str, **options: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    engine: Any = "c" if len(sep) == 1 else "python"
+    given: dict[str, Any] = {"sep": sep, "header": None, "engine": engine, "compression": None, **options}
+    with catch_warnings():
+        simplefilter("error", pd.errors.DtypeWarning)
+        try:
+            frame: pd.DataFrame = pd.read_csv(opened(data), **given)
+        except pd.errors.DtypeWarning:  # numbers in one piece of a large text, words in another: 7 beside "7"
+            frame = pd.read_csv(opened(data), low_memory=False, **given)
+    return frame
+
+
+def begins_with_mark(data: Text) -> bool:
+    """Whether a text begins with a byte order mark, which readers leave out: here it is of the first value."""
+    if isinstance(data, bytes):
+        return data.startswith(BOM_UTF8)
+    with data.open("rb") as file:
+        return file.read(len(BOM_UTF8)) == BOM_UTF8
+
+
+def opened(data: Text) -> Any:  # noqa: ANN401 (what pandas reads from)
+    """Return a text as pandas takes it."""
+    if begins_with_mark(data):
+        return io.BytesIO(BOM_UTF8 + (data if isinstance(data, bytes) else data.read_bytes()))
+    return io.BytesIO(data) if isinstance(data, bytes) else data
 
 
 def unreadable(sep: str, error: Exception) -> ResultsError:
@@ -86,7 +125,7 @@ class _Plain(ast.NodeTransformer):
         return ast.Constant(node.attr == "True_") if node.attr in ("True_", "False_") else node
 
 
-def _literals(lines: Sequence[str]) -> list[Any] | None:
+def literals(lines: Sequence[str]) -> list[Any] | None:
     """The values of lines that are each the ``repr`` of a list, tuple or dict; None when one is not."""
     values = []
     for line in lines:
@@ -108,17 +147,20 @@ def _literal(line: str) -> Any:  # noqa: ANN401 (a Python literal of any shape)
         return None
 
 
-def _from_literals(values: Sequence[Any]) -> pd.DataFrame:
+def from_literals(values: Sequence[Any]) -> pd.DataFrame:
+    """Return the values of lines as rows: a column an element of lists, a key of dicts."""
     import pandas as pd
 
     if all(isinstance(value, dict) for value in values):
         return pd.DataFrame(list(values))
     if all(isinstance(value, list | tuple) for value in values):
-        return pd.DataFrame([list(value) for value in values])
+        width = max(map(len, values))
+        return pd.DataFrame([[*value, *[nan] * (width - len(value))] for value in values])
     return pd.DataFrame({0: list(values)})
 
 
-def _separator(lines: Sequence[str]) -> str | None:
+def separator(lines: Sequence[str]) -> str | None:
+    """Return what separates the columns of lines; None for one column."""
     for sep in _SEPARATORS:
         try:
             widths = {len(row) for row in csv.reader(lines, delimiter=sep)}
@@ -129,10 +171,16 @@ def _separator(lines: Sequence[str]) -> str | None:
     return None
 
 
-def _plain(lines: Sequence[str]) -> pd.DataFrame:
+def numbers(lines: Sequence[str]) -> bool:
+    """Whether every line is a number, or a missing one, as ``str()`` writes it."""
+    return all(_NUMBER.fullmatch(line) for line in lines)
+
+
+def plain(lines: Sequence[str]) -> pd.DataFrame:
+    """Return lines as one column: of numbers where all are, else of texts."""
     import pandas as pd
 
-    if all(_NUMBER.fullmatch(line) for line in lines):
+    if numbers(lines):
         return pd.to_numeric(
             pd.Series([None if line in ("nan", "None") else line for line in lines], name=0)
         ).to_frame()

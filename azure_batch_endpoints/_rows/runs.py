@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import mmap
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from azure_batch_endpoints._rows import guesses, typed
+from azure_batch_endpoints._rows import guesses, joining, streamed, typed
 from azure_batch_endpoints.errors import ResultsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Format: TypeAlias = "Mapping[str, Any]"
-_Key: TypeAlias = "tuple[str | int, int]"
+_Bytes: TypeAlias = "bytes | mmap.mmap"
 _POSITIONS = re.compile(r"@[\d,]+")
 
 
@@ -57,15 +57,17 @@ class Run:
         return self.format.get("kind") if self.format else None
 
 
-def one_form(data: bytes, form: Format) -> pd.DataFrame:
+def one_form(data: guesses.Text, form: Format) -> pd.DataFrame:
     """Return rows that are all of one form, under their own names."""
     import pandas as pd
 
     columns = form.get("columns") or []
     if form.get("kind") == "list" and columns:
-        return guesses.elements(data, columns[0][1])
+        kind = columns[0][1]
+        return guesses.elements(data, kind) if isinstance(data, bytes) else streamed.elements(data, kind)
     if form.get("kind") != "dataframe":
-        return guesses.guessed(data, form.get("kind"))
+        kind = form.get("kind")
+        return guesses.guessed(data, kind) if isinstance(data, bytes) else streamed.guessed(data, kind)
     frame = typed.rows(data, [typed.column(*one) for one in columns])
     if len(frame.columns) == len(columns):
         frame.columns = pd.Index([name for name, _ in columns], tupleize_cols=False)
@@ -82,23 +84,25 @@ class _Placed:
     count: int
 
 
-def _placed(data: bytes, runs: Sequence[Run]) -> list[_Placed]:
+def _placed(data: _Bytes, runs: Sequence[Run]) -> list[_Placed]:
     found: list[_Placed] = []
     start = first = 0
     for run in runs:
         # Rows of a table are as told, since a text may hold line breaks; of a list each line is a row.
-        count = run.rows if run.kind == "dataframe" else data.count(b"\n", start, start + run.size)
+        count = run.rows if run.kind == "dataframe" else data[start : start + run.size].count(b"\n")
         found.append(_Placed(run, start, first, count))
         start, first = start + run.size, first + count
     return found
 
 
-def several_forms(data: bytes, runs: Sequence[Run]) -> pd.DataFrame:
+def several_forms(data: _Bytes, runs: Sequence[Run]) -> pd.DataFrame:
     """Return rows of several forms in their order, their columns put together by name, as ``pandas.concat`` does.
 
     Raises:
         ResultsError: the file is not the one that the service tells of.
     """
+    import pandas as pd
+
     told = sum(run.size for run in runs)
     if told != len(data):
         raise ResultsError(
@@ -110,10 +114,11 @@ def several_forms(data: bytes, runs: Sequence[Run]) -> pd.DataFrame:
     for one in _placed(data, runs):
         groups.setdefault(json.dumps(_without_positions(one.run.format)), []).append(one)
         rows += one.count
-    return _by_name([_group(data, members) for members in groups.values()], rows)
+    found = [_group(data, members) for members in groups.values()]
+    return joining.by_name(found, pd.RangeIndex(rows), _column)
 
 
-def source_files(data: bytes, runs: Sequence[Run], rows: int) -> pd.Series:
+def source_files(data: _Bytes, runs: Sequence[Run], rows: int) -> pd.Series:
     """Return the input file of each of the rows that were read.
 
     Raises:
@@ -131,11 +136,12 @@ def source_files(data: bytes, runs: Sequence[Run], rows: int) -> pd.Series:
         )
     found: list[str | None] = []
     for run, count in zip(runs, counts, strict=True):
-        found += _of_run(run, count)
+        found += of_run(run, count)
     return pd.Series(found, dtype=None if any(found) else "object")
 
 
-def _of_run(run: Run, count: int) -> Sequence[str | None]:
+def of_run(run: Run, count: int) -> Sequence[str | None]:
+    """Return the input file of each of a run's ``count`` rows."""
     sources = run.sources
     if sources is not None and not sources and len(run.files) == count:
         return run.files
@@ -151,7 +157,7 @@ def _without_positions(form: Format | None) -> object:
     return (form or {}).get("kind"), columns
 
 
-def _group(data: bytes, members: Sequence[_Placed]) -> pd.DataFrame:
+def _group(data: _Bytes, members: Sequence[_Placed]) -> pd.DataFrame:
     """Return all rows of one form, each under its number in the file."""
     import pandas as pd
 
@@ -185,23 +191,6 @@ def _common(members: Sequence[_Placed]) -> Format:
     return {**form, "columns": columns}
 
 
-def _by_name(frames: Sequence[pd.DataFrame], rows: int) -> pd.DataFrame:
-    """Put columns of one name together; what a mini-batch did not return is missing in its rows."""
-    import pandas as pd
-
-    pieces: dict[_Key, list[Any]] = {}
-    for frame in frames:
-        seen: Counter[str | int] = Counter()
-        for place, name in enumerate(frame.columns):
-            pieces.setdefault((name, seen[name]), []).append(frame.iloc[:, place])
-            seen[name] += 1
-    numbers = pd.RangeIndex(rows)
-    whole = [_column(found).reindex(numbers) for found in pieces.values()]
-    table = pd.concat(whole, axis=1) if whole else pd.DataFrame(index=numbers)
-    table.columns = pd.Index([name for name, _ in pieces], tupleize_cols=False)
-    return table
-
-
 def _column(pieces: Sequence[Any]) -> Any:  # noqa: ANN401 (pandas Series; its stubs know no type by name)
     import pandas as pd
 
@@ -213,6 +202,23 @@ def _column(pieces: Sequence[Any]) -> Any:  # noqa: ANN401 (pandas Series; its s
         inner = [piece.astype(piece.cat.categories.dtype) for piece in some]
         return pd.concat(inner).astype("category")
     return pd.concat(some)
+
+
+def named(frame: pd.DataFrame, columns: Sequence[str] | None) -> pd.DataFrame:
+    """Return a table with other names for its columns.
+
+    Raises:
+        ResultsError: there are not as many names as columns.
+    """
+    if columns is None:
+        return frame
+    columns = [columns] if isinstance(columns, str) else columns
+    if len(columns) != len(frame.columns):
+        raise ResultsError(
+            f"The rows have {len(frame.columns)} columns, but {len(columns)} names were given ({', '.join(columns)}). "
+            "Give one name a column, or sep= if the separator was guessed wrong."
+        )
+    return frame.set_axis(list(columns), axis=1)
 
 
 def distinct(runs: Sequence[Run]) -> list[Format]:

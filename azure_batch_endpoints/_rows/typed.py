@@ -5,69 +5,34 @@ The types are those of ``local/worker/columns``, which says what each word means
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from azure_batch_endpoints._rows import guesses
+from azure_batch_endpoints._rows import arrow, guesses
+from azure_batch_endpoints._rows.columns import AT_ONCE, FLOATS, LOOKS, Column, column
+
+__all__ = ["LOOKS", "Column", "column", "rows"]
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _Series: TypeAlias = Any
 """A pandas Series; its stubs know no type by name."""
-LOOKS = ""
-"""The type of a column that takes what its texts look like."""
-_TEXTS = ("object", "str", "string", "string[pyarrow]", "large_string[pyarrow]")
-_AT_ONCE = re.compile(r"u?int\d+|U?Int\d+|bool|boolean")
-"""What the parser itself reads exactly."""
-_FLOATS = re.compile(r"[fF]loat\d+")
-_MISSING = ("", "nan", "NaN", "<NA>")
 _VALUES: Mapping[str, Callable[[str], object]] = {
     "of:bool": lambda text: text == "True",
     "of:int": int,
     "of:float": float,
+    "of:decimal": Decimal,
+    "of:date": date.fromisoformat,
 }
 
 
-@dataclass(frozen=True)
-class Column:
-    """What is known of a column.
-
-    Attributes:
-        name: its name.
-        type: pandas' word for its type; of a categorical one, that of its categories.
-        flags: what ``local/worker/columns`` says beside it.
-        categorical: whether it was categorical.
-        missing: rows with a missing value, where the text does not tell; from the first row.
-    """
-
-    name: str | int
-    type: str
-    flags: frozenset[str] = frozenset()
-    categorical: bool = False
-    missing: tuple[int, ...] = ()
-
-    @property
-    def is_text(self) -> bool:
-        """Whether its values are read as they stand."""
-        return self.type in _TEXTS
-
-
-def column(name: Any, said: str) -> Column:  # noqa: ANN401 (JSON)
-    """Read what the service says of a column."""
-    categorical = said.startswith("category ")
-    said = said.removeprefix("category ")
-    kind, *flags = said.split(" ") if said.startswith(_TEXTS) else [said]
-    missing = next((flag.partition("@")[2] for flag in flags if "@" in flag), "")
-    found = frozenset(flag.partition("@")[0] for flag in flags)
-    return Column(name, kind, found, categorical, tuple(map(int, filter(None, missing.split(",")))))
-
-
-def rows(data: bytes, columns: Sequence[Column]) -> pd.DataFrame:
+def rows(data: guesses.Text, columns: Sequence[Column]) -> pd.DataFrame:
     """Return rows as they were, under numbers for names; of the text's own look when it has other columns.
+
+    A file is read by several threads where that gives the same values.
 
     Raises:
         ResultsError: the lines do not fit together.
@@ -75,12 +40,17 @@ def rows(data: bytes, columns: Sequence[Column]) -> pd.DataFrame:
     import pandas as pd
 
     if not columns:
-        return pd.DataFrame(index=pd.RangeIndex(data.count(b"\n")))
+        text = data if isinstance(data, bytes) else data.read_bytes()
+        return pd.DataFrame(index=pd.RangeIndex(text.count(b"\n")))
     frame: pd.DataFrame
-    at_once = {i: one.type for i, one in enumerate(columns) if _AT_ONCE.fullmatch(one.type)}
-    floats = {i: "float64" for i, one in enumerate(columns) if _FLOATS.fullmatch(one.type)}
+    found = None if isinstance(data, bytes) else arrow.series(data, columns)
+    if found is not None:
+        frame = pd.concat([_typed(found.pop(0), one) for one in columns], axis=1)
+        return frame
+    at_once = {i: one.type for i, one in enumerate(columns) if AT_ONCE.fullmatch(one.type)}
+    floats = {i: "float64" for i, one in enumerate(columns) if FLOATS.fullmatch(one.type)}
     others = {i: str for i, one in enumerate(columns) if i not in at_once and i not in floats and one.type != LOOKS}
-    missing = {i: _missing(one) for i, one in enumerate(columns)}
+    missing = {i: one.gaps for i, one in enumerate(columns)}
     try:
         frame = _read(data, {**at_once, **floats, **others}, missing)
     except (ValueError, TypeError, OverflowError):  # a ParserError, too
@@ -94,7 +64,7 @@ def rows(data: bytes, columns: Sequence[Column]) -> pd.DataFrame:
 
 
 def _read(
-    data: bytes, types: Mapping[int, Any], missing: Mapping[int, list[str]], *, last: bool = False
+    data: guesses.Text, types: Mapping[int, Any], missing: Mapping[int, list[str]], *, last: bool = False
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -102,7 +72,7 @@ def _read(
     options: dict[str, Any] = {**exact, "dtype": dict(types), "na_values": dict(missing)}
     try:
         frame: pd.DataFrame = pd.read_csv(
-            io.BytesIO(data),
+            guesses.opened(data),
             sep=" ",
             header=None,
             keep_default_na=False,
@@ -110,6 +80,7 @@ def _read(
             skip_blank_lines=False,
             encoding_errors="replace",
             engine="c",
+            compression=None,
             **options,
         )
     except (pd.errors.ParserError, ValueError) as error:
@@ -123,20 +94,13 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2])
 
 
-def _missing(one: Column) -> list[str]:
-    """Which texts of a column are no value: in a text column "NA" is one, and "" too unless it is said to be a gap."""
-    if not one.is_text:
-        return list(_MISSING)
-    return [""] if one.flags & {"gaps", "missing"} and not one.missing else []
-
-
 def _typed(values: _Series, one: Column) -> _Series:
     import pandas as pd
 
     try:
         found = _texts(values, one) if one.is_text else _converted(values, one.type)
         return found.astype("category") if one.categorical else found
-    except (TypeError, ValueError, NotImplementedError, OverflowError, pd.errors.OutOfBoundsDatetime):
+    except (TypeError, ValueError, ArithmeticError, NotImplementedError, pd.errors.OutOfBoundsDatetime):
         return values
 
 
@@ -145,7 +109,7 @@ def _texts(values: _Series, one: Column) -> _Series:
         return values
     values = values.astype(object)
     if one.missing:
-        values.iloc[list(one.missing)] = None
+        values.iloc[[row for row in one.missing if row < len(values)]] = None  # of a part of the rows, those in it
     there = values.notna()
     for flag, value in _VALUES.items():
         if flag in one.flags:

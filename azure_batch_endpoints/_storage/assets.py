@@ -6,15 +6,19 @@ out. Bodies are built in ``_wire.convert``, files are read and sent by ``hashing
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from azure_batch_endpoints._storage.codes import code_source, register_code
 from azure_batch_endpoints._storage.datasets import dataset_uri, register_dataset, upload_input
+from azure_batch_endpoints._storage.driven import driven
 from azure_batch_endpoints._storage.environments import (
     described_environment,
     register_described,
     register_environment,
 )
+from azure_batch_endpoints._storage.hashing import LocalTree
 from azure_batch_endpoints._storage.models import model_source, register_model, source_id
-from azure_batch_endpoints._storage.upload import Progress
+from azure_batch_endpoints._storage.steps import Progress
 from azure_batch_endpoints._storage.versions import asset_params, asset_word, latest
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._workspace import Workspace
@@ -45,10 +49,16 @@ def resolve_deployment(
     """
     model = model_source(spec.model)
     code = None if spec.code is None else code_source(spec.code)
+    if spec.instrument and isinstance(code, LocalTree):
+        code = driven(code, spec.scoring_script or "")
     environment = described_environment(spec.environment)
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:
+        # The code is read while the model is sent.
+        digest = aside.submit(code.code_hash).result if isinstance(code, LocalTree) else None
+        model_id = source_id(workspace, model, progress)
     return convert.DeploymentAssets(
-        model_id=source_id(workspace, model, progress),
-        code_id=None if code is None else register_code(workspace, code, progress),
+        model_id=model_id,
+        code_id=None if code is None else register_code(workspace, code, progress, digest),
         environment_id=register_described(workspace, environment),
         compute_id=compute_id(workspace, spec.compute),
     )

@@ -10,12 +10,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from typing_extensions import Self
@@ -23,10 +22,11 @@ from typing_extensions import Self
 from azure_batch_endpoints._loopback import leads_here
 from azure_batch_endpoints._storage.credentials import ContainerCredential
 from azure_batch_endpoints._storage.failures import NOT_AN_ACCOUNT, translated
+from azure_batch_endpoints._storage.listing import BlobItem, described, page
 from azure_batch_endpoints.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobProperties, ContainerClient
+    from azure.storage.blob import ContainerClient
 
     from azure_batch_endpoints._http.reviving import Reviver
 
@@ -36,25 +36,6 @@ BLOCK = 16 * 1024 * 1024
 """Bytes above which a file travels in pieces of that size; the same in ``connection``."""
 CONCURRENCY = 4
 """Pieces of one file in flight at once."""
-
-
-@dataclass(frozen=True)
-class BlobItem:
-    """One blob as the account describes it.
-
-    Attributes:
-        name: full name in the container.
-        size: bytes.
-        md5: MD5 of the content; None when the account keeps none (a file that came in blocks).
-        modified: time of the last change.
-        metadata: the user's own headers.
-    """
-
-    name: str
-    size: int
-    md5: bytes | None = None
-    modified: datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def container_sas(account: str, key: str, container: str, *, hours: float, permissions: str = "rcwl") -> str:
@@ -138,44 +119,52 @@ class Container:
             prefix: their names begin with it.
             marker: where to go on, as the page before said; empty for the first page.
         """
-        with self._translated(f"list '{prefix}' in container '{self.name}'"):
-            listing = self._open().list_blobs(name_starts_with=prefix or None, include=["metadata"])
-            pages = listing.by_page(marker or None)
-            found = [_item(blob) for blob in next(pages, ()) if (blob.metadata or {}).get("hdi_isfolder") != "true"]
-            return found, str(getattr(pages, "continuation_token", None) or "")
+        what = f"'{prefix}' in container" if prefix else "container"
+        with self._translated(f"list {what} '{self.name}'"):
+            return page(self._open(), prefix, marker)
 
     def list(self, prefix: str = "") -> Iterator[BlobItem]:
         """Yield the blobs whose names begin with ``prefix``, in the order of their names, page by page.
 
         The folder markers that an account with a hierarchical namespace lists are left out.
         """
-        with self._translated(f"list '{prefix}' in container '{self.name}'"):
-            found = self._open().list_blobs(name_starts_with=prefix or None, include=["metadata"])
-            for blob in found:
-                if (blob.metadata or {}).get("hdi_isfolder") != "true":
-                    yield _item(blob)
+        found, marker = self.page(prefix)
+        yield from found
+        while marker:
+            found, marker = self.page(prefix, marker)
+            yield from found
 
     def find(self, name: str) -> BlobItem | None:
         """Return one blob's description, or None when there is none: one HEAD."""
         try:
             with self._translated(f"look for blob '{name}' in container '{self.name}'"):
-                return _item(self._open().get_blob_client(name).get_blob_properties())
+                return described(self._open().get_blob_client(name).get_blob_properties())
         except NotFoundError:
             return None
 
-    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+    def read(self, name: str, offset: int = 0, length: int | None = None, *, etag: str = "") -> bytes:
         """Return a blob's content, or a piece of it; an offset at or behind the end gives nothing.
+
+        Args:
+            name: the blob.
+            offset: first byte.
+            length: bytes; None: up to the end.
+            etag: the state it must be in; empty: any.
 
         Raises:
             NotFoundError: there is no such blob.
+            ConflictError: it is in another state.
         """
         if length == 0:
             return b""
+        from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError
 
+        if_match = {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
+        state: dict[str, Any] = if_match if etag else {}
         with self._translated(f"read blob '{name}' in container '{self.name}'"):
             try:
-                content: bytes = self._open().download_blob(name, offset=offset, length=length).readall()
+                content: bytes = self._open().download_blob(name, offset=offset, length=length, **state).readall()
             except HttpResponseError as error:
                 if error.status_code != 416:
                     raise
@@ -214,8 +203,11 @@ class Container:
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = False,
         on_bytes: Callable[[int], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Bring a local file to a blob: one PUT, or above 16 MiB blocks of that size, four at once; with MD5.
+
+        Blocks that an upload of the same content left behind are not sent again.
 
         Args:
             name: the blob.
@@ -223,23 +215,44 @@ class Container:
             metadata: kept with the blob.
             overwrite: replace a blob that is there.
             on_bytes: told the bytes sent so far, from any thread.
+            check: called when all of the file was read and nothing is there yet; prevents the blob by raising.
 
         Raises:
             ConflictError: the blob is there and ``overwrite`` is off.
             LocalPathError: the file cannot be read.
         """
-        hook = None if on_bytes is None else _hook(on_bytes)
         with self._translated(f"upload '{path}' to '{self.url}/{name}'"), path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > BLOCK:
+                from azure_batch_endpoints._storage import blocks
+
+                blob = self._open().get_blob_client(name)
+                blocks.send(
+                    blob, path, size, BLOCK, metadata=metadata, overwrite=overwrite, on_bytes=on_bytes, check=check
+                )
+                return
+            content = file.read(size) if check is not None else file
+            if check is not None:
+                check()
             self._open().upload_blob(
                 name,
-                file,
-                length=os.fstat(file.fileno()).st_size,
+                content,
+                length=size,
                 metadata=dict(metadata) if metadata else None,
                 overwrite=overwrite,
-                max_concurrency=CONCURRENCY,
                 validate_content=True,
-                progress_hook=hook,
+                progress_hook=None if on_bytes is None else _hook(on_bytes),
             )
+
+    def holds(self, name: str, path: Path) -> bool | None:
+        """Return whether a blob that came in blocks holds a file's content; None when its blocks do not tell.
+
+        One request, and the file is read.
+        """
+        from azure_batch_endpoints._storage import blocks
+
+        with self._translated(f"compare '{path}' with '{self.url}/{name}'"):
+            return blocks.holds(self._open().get_blob_client(name), path, path.stat().st_size, BLOCK)
 
     def write(
         self, name: str, data: bytes, *, overwrite: bool = True, metadata: Mapping[str, str] | None = None
@@ -258,6 +271,15 @@ class Container:
                 max_concurrency=CONCURRENCY,
                 validate_content=True,
             )
+
+    def copy(self, name: str, url: str) -> bool:
+        """Let the account copy a blob from a URL that it can read; whether the copy was there at once, else none is."""
+        with self._translated(f"copy a blob to '{name}' in container '{self.name}'"):
+            blob = self._open().get_blob_client(name)
+            begun = blob.start_copy_from_url(url)
+            if begun["copy_status"] == "pending":
+                blob.abort_copy(begun)
+            return bool(begun["copy_status"] == "success")
 
     def create(self) -> None:
         """Make the container; one that is there already is fine."""
@@ -299,6 +321,9 @@ class Container:
             secret_url=secret_url,
             of_service=self._of_service,
             beside_service=self._beside_service,
+            reviver=self._reviver,
+            account=self.account,
+            credential="" if self.credential is None else self.credential.kind,
         )
 
     def _open(self) -> ContainerClient:
@@ -313,14 +338,3 @@ class Container:
 
 def _hook(on_bytes: Callable[[int], None]) -> Callable[[int, int | None], None]:
     return lambda sent, _total: on_bytes(sent)
-
-
-def _item(blob: BlobProperties) -> BlobItem:
-    md5 = blob.content_settings.content_md5
-    return BlobItem(
-        name=str(blob.name),
-        size=int(blob.size),
-        md5=bytes(md5) if md5 else None,
-        modified=blob.last_modified,
-        metadata=dict(blob.metadata or {}),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from os import PathLike, fspath
 from typing import TypeAlias
 from urllib.parse import quote
@@ -10,7 +11,8 @@ from urllib.parse import quote
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.blobs import Container, ContainerCredential
 from azure_batch_endpoints._storage.hashing import CODE_HASH_VERSION, LocalTree, scan
-from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
+from azure_batch_endpoints._storage.steps import Progress
+from azure_batch_endpoints._storage.upload import Destination, upload, upload_folder
 from azure_batch_endpoints._storage.versions import anonymous_name, put_version, referred_id, send_asset
 from azure_batch_endpoints._wire import convert, versions
 from azure_batch_endpoints._wire.uris import storage_place
@@ -39,34 +41,43 @@ def code_source(path: str | PathLike[str]) -> CodeSource:
     return tree
 
 
-def register_code(workspace: Workspace, code: CodeSource, progress: Progress | None) -> str:
-    """Return the id of code that was looked at; what is no reference and not known is uploaded and registered."""
+def register_code(
+    workspace: Workspace, code: CodeSource, progress: Progress | None, digest: Callable[[], str] | None = None
+) -> str:
+    """Return the id of code that was looked at; what is no reference and not known is uploaded and registered.
+
+    Args:
+        workspace: where.
+        code: the code.
+        progress: told how far hashing and upload are.
+        digest: gives the code's hash, where it is computed already.
+    """
     if isinstance(code, str):
         return referred_id(workspace, "codes", code)
     if versions.is_2021(workspace.api_version):
         return _register_2021(workspace, code, progress)
-    digest = code.code_hash()
+    known_by = digest() if digest is not None else code.code_hash(progress)
     name = str(uuid.uuid4())  # the service looks by hash under any name (public recordings of the service)
     known = send_asset(
         workspace,
         "GET",
         workspace.path.asset_versions("codes", name),
-        params={"hash": digest, "hashVersion": CODE_HASH_VERSION},
+        params={"hash": known_by, "hashVersion": CODE_HASH_VERSION},
         action=f"look for the code '{code.path}'",
     )
     found = known.get("value") or []
     if found and found[0].get("id"):
         return str(found[0]["id"])
     uri = _upload_code(workspace, code, name, progress)
-    body = convert.code_body(uri, digest)
+    body = convert.code_body(uri, known_by)
     return str(put_version(workspace, "codes", name, "1", body, action=f"register the code '{code.path}'").id)
 
 
 def _register_2021(workspace: Workspace, code: LocalTree, progress: Progress | None) -> str:
     """Code of 2021: in the default datastore beside models and data, under a name made of its content."""
-    folder = upload_folder(code)
+    folder = upload_folder(code, progress)
     name, container = anonymous_name(f"{folder}/{code.name}"), workspace.container()
-    path = upload(code, Destination(container, folder, name, "1"), progress)
+    path = upload(code, Destination(container, folder, name, "1"), progress).path
     body = {"properties": {"codeUri": f"{container.url}/{quote(path)}", "isAnonymous": True}}
     return str(put_version(workspace, "codes", name, "1", body, action=f"register the code '{code.path}'").id)
 
@@ -81,5 +92,5 @@ def _upload_code(workspace: Workspace, code: LocalTree, name: str, progress: Pro
         raise ServiceError(f"Could not {action}: the service named none. Try again.", status_code=200)
     base = str(place.get("blobUri") or signed.container_url).rstrip("/")
     with Container(signed.container_url, ContainerCredential(sas=signed.sas)) as container:
-        path = upload(code, Destination(container, "", name, "1", fresh=True), progress)
+        path = upload(code, Destination(container, "", name, "1", fresh=True), progress).path
     return f"{base}/{path}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.hashing import LocalTree, scan
-from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
+from azure_batch_endpoints._storage.steps import Progress
+from azure_batch_endpoints._storage.upload import Destination, upload, upload_folder
 from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id, same_content
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._wire.models import AssetBody
@@ -26,19 +29,26 @@ def dataset_uri(workspace: Workspace, given: Input) -> Input:
 
 
 def upload_input(workspace: Workspace, given: Input, *, progress: Progress | None = None) -> Input:
-    """Upload a local input unless it is there, register it under a name made of its content, and return its URI.
+    """Return the URI of a local input; uploaded and registered, under a name made of its content, unless it is there.
+
+    Content that is there costs the one request that finds it. A job names its input by URI, so it does not matter
+    whether the content was registered then, or by which client.
 
     Raises:
         LocalPathError: it does not exist or is empty; nothing was sent.
         UploadError: a file could not be uploaded.
     """
     tree = scan(given.value)
-    folder = upload_folder(tree)
+    kind: Literal["folder", "file"] = "folder" if tree.is_folder else "file"
+    folder = upload_folder(tree, progress)
     name = anonymous_name(f"{folder}/{tree.name}")
-    uri = _send(workspace, tree, Destination(workspace.container(), folder, name, "1"), progress)
+    sent = upload(tree, Destination(workspace.container(), folder, name, "1"), progress)
+    uri = _uri(workspace, tree, sent.path)
+    if sent.was_there:
+        return Input(kind, uri)
     body = convert.data_body(DatasetSpec(name=name, path=uri), uri, _kind(tree), anonymous=True)
     put_version(workspace, "data", name, "1", body, action=f"register the input '{given.value}'")
-    return Input("folder" if tree.is_folder else "file", uri)
+    return Input(kind, uri)
 
 
 def register_dataset(workspace: Workspace, spec: DatasetSpec, *, progress: Progress | None = None) -> AssetBody:
@@ -55,14 +65,15 @@ def register_dataset(workspace: Workspace, spec: DatasetSpec, *, progress: Progr
         version = _version(workspace, spec)
     else:
         tree = _tree(spec)
-        folder, found = upload_folder(tree), _kind(tree)
+        folder, found = upload_folder(tree, progress), _kind(tree)
         version = _version(workspace, spec)
         there = None
         if not spec.version and version != "1":
             place = datastore_uri(workspace.default_datastore, f"{folder}/{tree.name}")
             there = same_content(workspace, "data", spec, spec.name, place)
         target = there.name if there is not None and there.name else version
-        uri = _send(workspace, tree, Destination(workspace.container(), folder, spec.name, target), progress)
+        sent = upload(tree, Destination(workspace.container(), folder, spec.name, target), progress)
+        uri = _uri(workspace, tree, sent.path)
         if there is not None and there.properties.data_type in (None, found):
             return there
     body = convert.data_body(spec, uri, spec.type or found)
@@ -89,6 +100,5 @@ def _kind(tree: LocalTree) -> str:
     return "uri_folder" if tree.is_folder else "uri_file"
 
 
-def _send(workspace: Workspace, tree: LocalTree, to: Destination, progress: Progress | None) -> str:
-    path = upload(tree, to, progress)
+def _uri(workspace: Workspace, tree: LocalTree, path: str) -> str:
     return datastore_uri(workspace.default_datastore, path) + ("/" if tree.is_folder else "")

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints._storage.hashing import LocalTree, scan
-from azure_batch_endpoints._storage.upload import Destination, Progress, upload, upload_folder
+from azure_batch_endpoints._storage.steps import Progress
+from azure_batch_endpoints._storage.upload import Destination, upload, upload_folder
 from azure_batch_endpoints._storage.versions import anonymous_name, next_version, put_version, referred_id, same_content
 from azure_batch_endpoints._wire import convert
 from azure_batch_endpoints._wire.models import AssetBody
@@ -86,7 +87,7 @@ def _register(workspace: Workspace, model: ModelSource, progress: Progress | Non
     if isinstance(source, str):
         folder, content = "", source
     else:
-        folder = upload_folder(source)
+        folder = upload_folder(source, progress)
         content = f"{folder}/{source.name}"
     name = spec.name or anonymous_name(f"{model.type}:{content}")
     version = spec.version or (next_version(workspace, "models", name) if spec.name else "1")

@@ -8,7 +8,6 @@ azure-storage-blob, so the store sets the pace (``benchmarks/``). A file that do
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azure_batch_endpoints._loopback import leads_here
@@ -16,6 +15,7 @@ from azure_batch_endpoints._storage.blobs import Container
 from azure_batch_endpoints._storage.credentials import ContainerCredential
 
 if TYPE_CHECKING:
+    from obstore import Bytes, GetOptions
     from obstore.store import AzureConfig, AzureStore, ClientConfig
 
 SMALL = 4 << 20
@@ -24,26 +24,27 @@ _LOOPBACK = "127.0.0.1,localhost,::1"
 
 
 class SwiftWriter:
-    """Writes small files into a container opened with an account key or a SAS."""
+    """Writes small files into a container opened with an account key or a SAS; safe to use from several threads."""
 
     def __init__(self, container: Container) -> None:
         self._store = _store(container, container.credential) if container.credential is not None else None
 
-    def put(self, name: str, path: Path) -> bool:
-        """Write a file to a blob that is not there yet.
+    def put(self, name: str, data: bytes) -> bool:
+        """Write a blob that is not there yet.
 
         Returns:
             whether the blob is there now; False: it was not tried, or failed, and another way may tell why.
         """
-        if self._store is None:
+        store = self._store  # another thread may give it up meanwhile
+        if store is None:
             return False
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError
 
         try:
-            obstore.put(self._store, name, path, mode="create", use_multipart=False)
+            obstore.put(store, name, data, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            return True  # the place is named by the content: somebody wrote the same
+            return True  # the place is named by the content: somebody wrote the same, and the caller looks
         except ValueError:
             return False  # a name that obstore does not take
         except (BaseError, OSError):
@@ -60,18 +61,35 @@ class SwiftReader:
         credential = container.credential
         self._store = _store(container, credential, tries=0) if credential is not None else None
 
-    def read(self, name: str) -> bytes | None:
-        """Return a blob's content; None: it is large, was not tried, or failed, and another way may tell why."""
+    def read(self, name: str, etag: str = "") -> Bytes | None:
+        """Return a blob's content, in the state ``etag`` if one is named.
+
+        None: it is large, was not tried, or failed, and another way may tell why.
+        """
         if self._store is None or name != name.strip("/"):  # obstore would take such slashes away
             return None
         import obstore
         from obstore.exceptions import BaseError
 
         try:
-            found = obstore.get(self._store, name)
-            return bytes(found.bytes()) if found.meta["size"] <= SMALL else None
+            found = obstore.get(self._store, name, options={"if_match": f'"{etag}"'} if etag else None)
+            return found.bytes() if found.meta["size"] <= SMALL else None
         except (BaseError, OSError, ValueError):
             return None
+
+    def piece(self, name: str, start: int, end: int, etag: str) -> Bytes | None:
+        """Return the bytes from ``start`` up to ``end`` of a blob in one state; None as with :meth:`read`."""
+        if self._store is None or name != name.strip("/"):
+            return None
+        import obstore
+        from obstore.exceptions import BaseError
+
+        options: GetOptions = {"range": (start, end), "if_match": f'"{etag}"'}
+        try:
+            found = obstore.get(self._store, name, options=options).bytes()
+        except (BaseError, OSError, ValueError):
+            return None
+        return found if len(found) == end - start else None
 
 
 def _store(container: Container, credential: ContainerCredential, tries: int = 3) -> AzureStore | None:

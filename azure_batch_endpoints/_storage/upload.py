@@ -1,48 +1,39 @@
 """A local file or folder to a container, by content: what is there already is not sent again.
 
 The place and the mark that it is complete are those of the official client (azure-ai-ml 1.35.2): the first file in
-sorted order carries the metadata ``upload_status=completed``, so each client recognises the other's uploads.
+sorted order carries the metadata ``upload_status=completed``, so each client recognises the other's uploads. The mark
+is set last, when all the others are known to be there as they are here: the account checked their MD5 while they came,
+or, where many small files took the fast way, what it lists is compared with what was read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from threading import Lock
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from azure_batch_endpoints._storage.blobs import BLOCK, BlobItem, Container
-from azure_batch_endpoints._storage.hashing import LocalFile, LocalTree
-from azure_batch_endpoints._storage.swift import SwiftWriter
-from azure_batch_endpoints.errors import BatchEndpointsError, ConflictError, PermissionDeniedError, UploadError
+from azure_batch_endpoints._storage.hashing import LocalFile, LocalTree, md5_of
+from azure_batch_endpoints._storage.steps import Meter, Progress, TransferStep
+from azure_batch_endpoints._storage.swift import SMALL, SwiftWriter
+from azure_batch_endpoints._storage.threads import each
+from azure_batch_endpoints.errors import (
+    BatchEndpointsError,
+    ConflictError,
+    PermissionDeniedError,
+    ServiceError,
+    UploadError,
+)
 
 COMPLETED = {"upload_status": "completed"}
 THREADS = 8
 """Small files in flight; more gain nothing (measured)."""
-
-
-@dataclass(frozen=True)
-class UploadStep:
-    """How far an upload is.
-
-    Attributes:
-        name: name of the file or folder.
-        files_done: files that are there.
-        files_total: all of them.
-        bytes_done: bytes that are there, those of files that are being sent included.
-        bytes_total: all of them.
-    """
-
-    name: str
-    files_done: int
-    files_total: int
-    bytes_done: int
-    bytes_total: int
-
-
-Progress: TypeAlias = "Callable[[UploadStep], None]"
+FEW = 16
+"""Small files that are sent with their MD5 one by one, which is slower, rather than looked at afterwards."""
+_SPOILT = "Md5Mismatch"
+"""What the account says of bytes that are not those that were sent."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +55,39 @@ class Destination:
     fresh: bool = False
 
 
-def upload_folder(tree: LocalTree) -> str:
+def upload_folder(tree: LocalTree, progress: Progress | None = None) -> str:
     """Return the folder of a datastore's container that is named by the content: ``LocalUpload/{hash}``.
+
+    Args:
+        tree: what is to be uploaded; it is read whole.
+        progress: told how far the reading is.
 
     Raises:
         LocalPathError: a file cannot be read.
     """
-    return f"LocalUpload/{tree.upload_hash()}"
+    return f"LocalUpload/{tree.upload_hash(progress)}"
 
 
-def upload(tree: LocalTree, to: Destination, progress: Progress | None = None) -> str:
+@dataclass(frozen=True)
+class Uploaded:
+    """Where an upload is.
+
+    Attributes:
+        path: in the container, without trailing slash.
+        was_there: whether nothing had to be sent.
+    """
+
+    path: str
+    was_there: bool
+
+
+def upload(tree: LocalTree, to: Destination, progress: Progress | None = None) -> Uploaded:
     """Bring a file or folder to ``{folder}/{its name}`` unless it is there whole.
 
     Args:
         tree: what to upload.
         to: where to.
         progress: told after each file and block, never by two threads at once; not at all when nothing is sent.
-
-    Returns:
-        its path in the container, without trailing slash.
 
     Raises:
         UploadError: a file did not get there; repeating the call goes on with the rest.
@@ -100,72 +105,131 @@ class _Upload:
         self._fresh = to.fresh
         self._mark = {"name": to.name, "version": to.version, **COMPLETED}
         self._first, *self._rest = tree.files
-        self._meter = _Meter(UploadStep(tree.name, 0, len(self._rest) + 1, 0, tree.size), progress)
+        self._meter = Meter(TransferStep(tree.name, 0, len(self._rest) + 1, 0, tree.size), progress)
+        self._read: dict[str, tuple[int, bytes]] = {}
+        self._wrong: set[str] = set()
 
-    def run(self) -> str:
+    def run(self) -> Uploaded:
         """Send what is missing, the first file last, since it carries the mark."""
         there = None if self._fresh else self._container.find(self._name(self._first))
         if there is not None and COMPLETED.items() <= there.metadata.items():
-            return self._top
-        present = {} if self._fresh or not self._rest else self._present()
-        missing: list[LocalFile] = []
-        for file in self._rest:
-            if _is_same(file, present.get(self._name(file))):
-                self._meter.done(file)
-            else:
-                missing.append(file)
-        self._send_all(missing)
+            return Uploaded(self._top, was_there=True)
+        self._send_all(self._missing({} if self._fresh or not self._rest else self._present()))
+        self._check_read()
         for file in (*self._rest, self._first):
             self._require_unchanged(file)
-        self._send(self._first, metadata=self._mark)
-        self._require_unchanged(self._first)
-        return self._top
+        self._send(self._first, metadata=self._mark)  # which looks again: a mark on other content would stay for ever
+        return Uploaded(self._top, was_there=False)
 
     def _name(self, file: LocalFile) -> str:
         return f"{self._top}/{file.name}" if self._is_folder else self._top
 
     def _present(self) -> dict[str, BlobItem]:
-        """What an interrupted upload of the same content left there."""
-        try:
-            return {blob.name: blob for blob in self._container.list(f"{self._top}/")}
-        except PermissionDeniedError:  # a SAS without the right to list
-            return {}
+        """What an interrupted upload of the same content left."""
+        return {blob.name: blob for blob in self._listing()}
+
+    def _listing(self) -> Iterator[BlobItem]:
+        """What is there now; nothing where a signature does not give the right to list."""
+        with suppress(PermissionDeniedError):
+            yield from self._container.list(f"{self._top}/")
+
+    def _missing(self, present: Mapping[str, BlobItem]) -> list[LocalFile]:
+        left = [file for file in self._rest if self._name(file) in present]
+        same: set[str] = set()
+
+        def compare(file: LocalFile) -> None:
+            if self._is_same(file, present[self._name(file)]):
+                same.add(file.name)
+                self._meter.done(file.name, file.size)
+
+        with each(left, compare, threads=THREADS, name="compare"):
+            pass
+        self._wrong = {file.name for file in left} - same
+        return [file for file in self._rest if file.name not in same]
+
+    def _is_same(self, file: LocalFile, blob: BlobItem) -> bool:
+        """Whether a blob found under the same content's name holds this file."""
+        if blob.size != file.size:
+            return False
+        if blob.md5 is not None:
+            with suppress(OSError):  # else it is sent, and that tells what is wrong with it
+                return md5_of(file.path) == blob.md5
+            return False
+        told = self._container.holds(blob.name, file.path) if file.size > BLOCK else None
+        if told is None:  # of another client's blocks only the time tells
+            return blob.modified is not None and blob.modified.timestamp() * 1e9 > file.modified
+        return told
 
     def _send_all(self, files: Sequence[LocalFile]) -> None:
-        small = [file for file in files if file.size <= BLOCK]
-        writer = SwiftWriter(self._container) if len(small) > 1 else None
-        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
-        try:
-            sent = [pool.submit(self._send_small, file, writer) for file in small]
+        small = [file for file in files if file.size <= SMALL]
+        writer = SwiftWriter(self._container) if len(small) > FEW else None
+        single = [*small, *(file for file in files if SMALL < file.size <= BLOCK)]
+        with each(single, lambda file: self._send_single(file, writer), threads=THREADS, name="upload") as failed:
             for file in files:
-                if file.size > BLOCK:  # its blocks fill the line already
+                if file.size > BLOCK and not failed.is_set():  # its blocks fill the line already
                     self._send(file)
-            for one in wait(sent, return_when=FIRST_EXCEPTION).done:
-                one.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
-    def _send_small(self, file: LocalFile, writer: SwiftWriter | None) -> None:
-        if writer is not None and writer.put(self._name(file), file.path):
-            self._meter.done(file)
-        else:
+    def _send_single(self, file: LocalFile, writer: SwiftWriter | None) -> None:
+        if writer is None or file.size > SMALL or file.name in self._wrong:
             self._send(file)
-
-    def _send(self, file: LocalFile, *, metadata: Mapping[str, str] | None = None) -> None:
-        def told(sent: int) -> None:
-            self._meter.sending(file, sent)
-
+            return
         try:
-            # The mark replaces what an interrupted upload left; the content is the same by its name.
-            self._container.upload(
-                self._name(file), file.path, metadata=metadata, overwrite=metadata is not None, on_bytes=told
-            )
-        except ConflictError:
-            if metadata is not None:
-                raise
+            data = file.path.read_bytes()
+        except OSError:
+            data = b""
+        name = self._name(file)
+        if len(data) != file.size or not writer.put(name, data):
+            self._send(file)  # whose errors are the ones to read
+            return
+        self._read[name] = len(data), hashlib.md5(data, usedforsecurity=False).digest()
+        self._meter.done(file.name, file.size)
+
+    def _check_read(self) -> None:
+        """Compare what went the fast way, without MD5, with what the account has; send again what differs."""
+        if not self._read:
+            return
+        for blob in self._listing():
+            if self._arrived(blob):
+                del self._read[blob.name]
+        for file in self._rest:
+            name = self._name(file)
+            if name in self._read and not self._arrived(self._container.find(name)):
+                self._send(file, again=True)
+
+    def _arrived(self, blob: BlobItem | None) -> bool:
+        known = None if blob is None else self._read.get(blob.name)
+        if blob is None or known is None:
+            return False
+        size, md5 = known
+        return blob.size == size and blob.md5 in (None, md5)
+
+    def _send(self, file: LocalFile, *, metadata: Mapping[str, str] | None = None, again: bool = False) -> None:
+        def told(sent: int) -> None:
+            if not again:
+                self._meter.sending(file.name, sent)
+
+        # The mark replaces what an interrupted upload left; the content is the same by its name.
+        replaces = again or metadata is not None or file.name in self._wrong
+        check = None if metadata is None else lambda: self._require_unchanged(file)
+        try:
+            self._try_twice(file, metadata=metadata, overwrite=replaces, on_bytes=told, check=check)
+        except UploadError:
+            raise
+        except ConflictError as error:
+            if replaces:
+                raise self._failed(file, str(error)) from error
         except BatchEndpointsError as error:
             raise self._failed(file, str(error)) from error
-        self._meter.done(file)
+        if not again:
+            self._meter.done(file.name, file.size)
+
+    def _try_twice(self, file: LocalFile, **how: Any) -> None:
+        try:
+            self._container.upload(self._name(file), file.path, **how)
+        except ServiceError as error:
+            if error.code != _SPOILT:
+                raise
+            self._container.upload(self._name(file), file.path, **how)
 
     def _require_unchanged(self, file: LocalFile) -> None:
         if not file.unchanged:
@@ -180,46 +244,3 @@ class _Upload:
             path=file.path,
             uri=f"{self._container.url}/{self._name(file)}",
         )
-
-
-class _Meter:
-    """Counts files and bytes, and tells one listener one step at a time."""
-
-    def __init__(self, start: UploadStep, progress: Progress | None) -> None:
-        self.step = start
-        self._progress = progress
-        self._under_way: dict[str, int] = {}
-        self._settled = 0
-        self._lock = Lock()
-
-    def sending(self, file: LocalFile, sent: int) -> None:
-        """Note the bytes of a file that are there so far."""
-        with self._lock:
-            self._under_way[file.name] = max(sent, self._under_way.get(file.name, 0))
-            self._tell(self.step.files_done)
-
-    def done(self, file: LocalFile) -> None:
-        """Note that a file is there."""
-        with self._lock:
-            self._under_way.pop(file.name, None)
-            self._settled += file.size
-            self._tell(self.step.files_done + 1)
-
-    def _tell(self, files: int) -> None:
-        self.step = replace(self.step, files_done=files, bytes_done=self._settled + sum(self._under_way.values()))
-        if self._progress is not None:
-            self._progress(self.step)
-
-
-def _is_same(file: LocalFile, blob: BlobItem | None) -> bool:
-    """Whether a blob found under the same content's name holds this file; one of blocks has no MD5 to compare."""
-    if blob is None or blob.size != file.size:
-        return False
-    if blob.md5 is None:
-        return blob.modified is not None and blob.modified.timestamp() * 1e9 > file.modified
-    with file.path.open("rb") as stream:
-        # hashlib.file_digest needs Python 3.11.
-        digest = hashlib.md5(usedforsecurity=False)
-        while chunk := stream.read(1024 * 1024):
-            digest.update(chunk)
-    return digest.digest() == blob.md5

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from azure_batch_endpoints._wire import bodies_2021, versions
+from azure_batch_endpoints._wire import bodies_2021, kept, versions
 from azure_batch_endpoints._wire.models import AssetBody
 from azure_batch_endpoints._wire.routes import AssetKind
 from azure_batch_endpoints._wire.uris import AssetName, StoragePlace, asset_name, named_workspace, storage_place
@@ -50,11 +50,20 @@ def send_asset(
 def put_version(
     workspace: Workspace, kind: AssetKind, name: str, version: str, body: Mapping[str, Any], *, action: str
 ) -> AssetBody:
-    """Register a version and return what the service made of it."""
+    """Register a version and return what the service made of it.
+
+    Raises:
+        NotKeptError: it is there, but the service did not keep what was asked for; ``.resource`` is its body.
+    """
     url = workspace.path.asset(asset_word(workspace, kind), name, version)
     sent = bodies_2021.asset(body) if versions.is_2021(workspace.api_version) else body
-    made = understood(AssetBody.read, send_asset(workspace, "PUT", url, json=sent, action=action))
-    return made if made.id else made.model_copy(update={"id": url})
+    answer = send_asset(workspace, "PUT", url, json=sent, action=action)
+    read = understood(AssetBody.read, answer)
+    made = read if read.id else read.model_copy(update={"id": url})
+    called = f"{NOUNS.get(kind, kind)} '{name}:{version}'"
+    remedy = "Register it as another version; if it is dropped again, leave it out."
+    kept.judge(kept.losses(sent, answer), made, called=called, remedy=remedy)
+    return made
 
 
 def latest(workspace: Workspace, kind: AssetKind, name: str) -> AssetBody:

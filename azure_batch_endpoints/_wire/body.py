@@ -66,6 +66,7 @@ class Body(BaseModel):
         frozen=True,
         coerce_numbers_to_str=True,
         defer_build=True,
+        hide_input_in_errors=True,  # they may be secrets
     )
 
     @model_validator(mode="before")

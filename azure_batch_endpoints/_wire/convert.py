@@ -14,6 +14,7 @@ from typing import Any
 from azure_batch_endpoints._wire import bodies_2021, models, routes, scalars, versions
 from azure_batch_endpoints.errors import InvalidInputError
 from azure_batch_endpoints.inputs import Input
+from azure_batch_endpoints.instrument import driver_path
 from azure_batch_endpoints.specs import (
     ComputeSpec,
     DatasetSpec,
@@ -94,11 +95,18 @@ def deployment_body(spec: DeploymentSpec, assets: DeploymentAssets, location: st
         compute=assets.compute_id,
         resources={"instanceCount": spec.settings.instance_count, "properties": {}},
         **settings_body(spec.settings),
-        properties={**spec.properties, **({routes.ISOLATE_PROPERTY: "true"} if spec.settings.isolate_failures else {})},
+        properties={**spec.properties, **_kept_for_us(spec)},
     )
     if assets.code_id is not None:
-        inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": spec.scoring_script}
+        script = driver_path(spec.scoring_script or "") if spec.instrument else spec.scoring_script
+        inner["codeConfiguration"] = {"codeId": assets.code_id, "scoringScript": script}
     return {"location": location, "tags": dict(spec.tags), "properties": inner}
+
+
+def _kept_for_us(spec: DeploymentSpec) -> JsonBody:
+    """Return what the service does not know and keeps among a deployment's properties."""
+    isolate, script = spec.settings.isolate_failures, spec.scoring_script if spec.instrument else None
+    return _present(**{routes.ISOLATE_PROPERTY: "true" if isolate else None, routes.INSTRUMENT_PROPERTY: script})
 
 
 def settings_body(settings: RunSettings) -> JsonBody:

@@ -41,6 +41,8 @@ class JobView:
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     retry_of: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the service hands over to its own driver, such as ``mini_batch_size`` and ``run_max_try``; texts."""
 
     @property
     def has_partial_rows(self) -> bool:
@@ -73,11 +75,12 @@ def job_view(raw: object) -> JobView:
         studio_url=_studio(inside.services or extra.get("interactionEndpoints")),
         progress=_object(kept.get(routes.PROGRESS_PROPERTY)),
         error=kept.get(routes.ERROR_PROPERTY) or None,
-        output_uri=_output(inside.outputs or extra.get("outputData")),
+        output_uri=output_of(inside.outputs or extra.get("outputData")),
         output_file_name=parameters.get("append_row_file_name") or extra.get("outputFileName"),
         rows=_row_formats(_json(kept.get(routes.ROWS_PROPERTY))),
-        retry_of=kept.get(routes.RETRY_PROPERTY) or None,
+        retry_of=kept.get(routes.RETRY_PROPERTY) or tags.get(routes.RETRIED_TAG) or None,
         tags=tags,
+        parameters=parameters,
     )
 
 
@@ -105,7 +108,17 @@ def _studio(services: object) -> str | None:
     return studio.get("endpoint") if isinstance(studio, dict) else None
 
 
-def _output(outputs: object) -> str | None:
+def deployments_named(raw: object) -> list[str]:
+    """Return the deployment as every place of a job's body names it: tag, id, description; as many as there are."""
+    job = models.JobBody.read(raw)
+    inside = job.properties
+    tags = [(one or {}).get(_DEPLOYMENT_TAG) for one in (job.tags, inside.tags)]
+    owners = [_OWNER.search(job.id or ""), _SUBMISSION.match(inside.description or "")]
+    return [one for one in (*tags, *(owner["deployment"] for owner in owners if owner)) if one]
+
+
+def output_of(outputs: object) -> str | None:
+    """Return the folder of a job's one output, as ``outputs`` or ``outputData`` of its body name it, or None."""
     named = outputs if isinstance(outputs, dict) else {}
     # A job has one output; an endpoint's list of jobs calls it as whoever invoked did.
     score = next(iter(named.values())) if len(named) == 1 else named.get("score")

@@ -15,6 +15,7 @@ from azure_batch_endpoints._spec_base import Spec
 from azure_batch_endpoints._spec_values import own
 from azure_batch_endpoints._wire import convert, models, routes, scalars, uris
 from azure_batch_endpoints.errors import SpecError
+from azure_batch_endpoints.instrument import is_driver
 from azure_batch_endpoints.specs import (
     ComputeSpec,
     DatasetSpec,
@@ -28,6 +29,7 @@ from azure_batch_endpoints.specs import (
 
 _AnySpec = TypeVar("_AnySpec", bound=Spec)
 _NEEDED = {"name": "any", "path": "any", "model": "any"}
+_OURS = (routes.ISOLATE_PROPERTY, routes.INSTRUMENT_PROPERTY)
 ANONYMOUS_ENVIRONMENT = "CliV2AnonymousEnvironment"
 """Name under which the official client keeps environments that are only part of a deployment (public recordings)."""
 
@@ -50,18 +52,21 @@ def deployment_spec(body: models.DeploymentBody) -> DeploymentSpec:
     """Return what a deployment is; model, code, environment and compute as ids of the workspace."""
     properties = body.properties
     code, kept = properties.code_configuration, properties.properties or {}
+    script = code.scoring_script if code else None
+    wrapped = kept.get(routes.INSTRUMENT_PROPERTY) if is_driver(script) else None
     return _read(
         DeploymentSpec,
         name=body.name or "",
         model=_model_of(properties.model),
         code=code.code_id if code else None,
-        scoring_script=code.scoring_script if code else None,
+        scoring_script=wrapped or script,
+        instrument=bool(wrapped),
         environment=properties.environment_id,
         compute=properties.compute or "",
         settings=settings(properties),
         description=properties.description,
         tags=body.tags,
-        properties={name: one for name, one in own(kept).items() if name != routes.ISOLATE_PROPERTY},
+        properties={name: one for name, one in own(kept).items() if name not in _OURS},
     )
 
 

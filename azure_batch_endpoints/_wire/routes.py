@@ -34,13 +34,18 @@ RETRY_PENDING_PROPERTY = "azure_batch_endpoints.retry_pending"
 """Property of such an invoke: ``true`` adds the inputs that were never scored."""
 ISOLATE_PROPERTY = "azure_batch_endpoints.isolate_failures"
 """Property of a deployment and of an invoke: ``true`` or ``false``; a service that does not know it only keeps it."""
+INSTRUMENT_PROPERTY = "azure_batch_endpoints.instrument"
+"""Property of a deployment whose ``scoringScript`` is our driver: the user's own script, relative to its code."""
+RETRIED_TAG = "azure_batch_endpoints.retried"
+"""Tag of a job in the cloud that scores again what failed in the job of this name; the service only keeps it."""
 
 AssetKind: TypeAlias = Literal["codes", "models", "environments", "data", "datasets"]
 
 
 def _segment(value: str) -> str:
     # "." and ".." would be taken out of the path on the way, and another thing asked.
-    if not value or value in {".", ".."}:
+    # A slash in a name is quoted, but the service takes it for the end of the name.
+    if not isinstance(value, str) or not value or value in {".", ".."} or "/" in value:
         raise InvalidInputError(f"{value!r} is not a name. Pass the name of what is meant. Nothing was sent.")
     return quote(value, safe="")
 
@@ -94,6 +99,14 @@ class WorkspacePath:
     def job(self, name: str) -> str:
         """Return one job."""
         return f"{self}/jobs/{_segment(name)}"
+
+    def job_mini_batches(self, name: str) -> str:
+        """Return what became of a job's mini-batches; the local service's own."""
+        return f"{self.job(name)}/minibatches"
+
+    def job_overview(self, name: str) -> str:
+        """Return what a view of a running job shows beside its progress; the local service's own."""
+        return f"{self.job(name)}/overview"
 
     def job_items(self, name: str) -> str:
         """Return the ledger of one job: a route of the local service only."""

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azure_batch_endpoints import _render
 from azure_batch_endpoints._spec_base import is_reference
 from azure_batch_endpoints.checks import (
     contract,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def check(spec: DeploymentSpec) -> list[Finding]:
     """Look for mistakes in a deployment, errors first; see :meth:`DeploymentSpec.check`."""
-    return sorted(_all(spec), key=lambda one: one.severity != "error")
+    return _render.Rows(sorted(_all(spec), key=lambda one: one.severity != "error"))
 
 
 def _all(spec: DeploymentSpec) -> list[Finding]:
@@ -130,9 +131,16 @@ def _parsed(path: Path, code: Path) -> Script | Finding:
         return Script.read(path, code)
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        return Finding("error", f"SyntaxError, {reason}.", path, getattr(error, "lineno", None), blocks=True)
+        return Finding(
+            "error", f"SyntaxError, {reason}. Correct that line.", path, getattr(error, "lineno", None), blocks=True
+        )
     except (OSError, RecursionError) as error:
-        return Finding("error", f"The scoring script '{path}' cannot be read: {error}.", path, blocks=True)
+        return Finding(
+            "error",
+            f"The scoring script '{path}' cannot be read: {error}. Check its permissions and that it is text.",
+            path,
+            blocks=True,
+        )
 
 
 def _missing_files(spec: DeploymentSpec) -> list[Finding]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from azure_batch_endpoints import _render
+
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(_render.Card):
     """One thing that is, or may be, wrong."""
 
     severity: Literal["error", "warning"]

@@ -88,7 +88,7 @@ def _relative_paths(script: Script) -> Iterator[tuple[str, str, int]]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else name_of(node.func)
         text = places.text(node.args[0]) if name in READERS and _reads(node) else None
         if text and _looks_like_file(text, name) and not (script.code / text).exists():
-            told = "AZUREML_MODEL_DIR holds the model; other files belong into the code folder."
+            told = "AZUREML_MODEL_DIR holds the model; put other files into the code folder."
             said = f"'{text}' is not in the code folder '{script.code}', where workers run. {told}"
             yield "warning", said, node.lineno
 

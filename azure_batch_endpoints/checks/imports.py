@@ -155,15 +155,15 @@ def _absent(absent: dict[str, Import], environment: Environment, named: str) -> 
         first = min(absent.values(), key=lambda one: one.line)
         text = (
             f"This interpreter, which the local service scores with, has no {listed(sorted(absent))}. Whether the "
-            f"environment '{named}' has them cannot be seen here."
+            f"environment '{named}' has them cannot be seen here. Make sure that it does."
         )
         yield Finding("warning", text, first.script.path, first.line)
         return
     for one in sorted(absent.values(), key=lambda one: (str(one.script.path), one.line)):
         package, here = package_of(one.module), is_here(one.module)
         if environment.packages is None:
-            text = f"This interpreter has no module '{one.module}'. Install the package '{package}'"
-            text += ", and list it in the conda file of the deployment's environment."
+            text = f"This interpreter has no module '{one.module}'. Install the package '{package}', "
+            text += "and list it in the conda file of the deployment's environment."
         else:
             who = "No package of the conda file has" if here else "Neither the conda file nor this interpreter has"
             text = f"{who} the module '{one.module}'{', though this interpreter does' if here else ''}."

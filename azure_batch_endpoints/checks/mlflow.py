@@ -57,5 +57,8 @@ def _notes(data: Mapping[str, object], file: Path) -> Iterator[Finding]:
         )
         yield Finding("warning", text, file)
     if not is_here("mlflow"):
-        text = "The local service needs mlflow to score this model: pip install 'azure-batch-endpoints[mlflow]'."
+        text = (
+            "The local service needs mlflow to score this model. Install it: pip install "
+            "'azure-batch-endpoints[mlflow]'."
+        )
         yield Finding("warning", text, file)

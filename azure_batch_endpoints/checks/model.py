@@ -79,7 +79,7 @@ def _missing(use: Use, tree: ModelTree, script: Script, *, sure: bool) -> Findin
     wanted = use.place.below
     ending = [one for one in tree.names if Path(one).name == Path(wanted).name]
     there = [one for one in tree.names if one.count("/") <= 1]
-    remedy = ""
+    remedy = " Correct the path, or the model of the deployment."
     if ending:
         inside = ", ".join(f'"{part}"' for part in ending[0].split("/"))
         remedy = f' Write os.path.join(os.environ["{MODEL}"], {inside}): it holds the registered file or folder itself.'

@@ -46,7 +46,7 @@ def check_model_file(path: Path, *, used: bool) -> Iterator[Finding]:
     try:
         fault = fault_of(path)
     except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
+        fault = f"cannot be read ({error.strerror}). Check its permissions"
     if fault:
         yield Finding("error" if used else "warning", f"The model file '{path}' {fault}.", path)
 
@@ -70,7 +70,7 @@ def pickle_of(path: Path) -> Pickle:
     """Look through a pickle file without loading it."""
     size = path.stat().st_size
     if not size:
-        return Pickle("is empty")
+        return Pickle("is empty. Save the model again, or copy the file again")
     with path.open("rb") as stream:
         head = stream.read(2)
         stream.seek(-1, 2)
@@ -117,7 +117,11 @@ def _walked(data: bytes, broken: str) -> Pickle:
             _note(code.name, argument, texts, memo, found)
     except Exception as error:  # noqa: BLE001 (pickletools raises what it likes on bytes that are no pickle)
         if _JOBLIB not in data:
-            what = broken if data[:1] == b"\x80" else f"is no pickle, or no whole one ({str(error).partition(',')[0]})"
+            what = (
+                broken
+                if data[:1] == b"\x80"
+                else f"is no pickle, or no whole one ({str(error).partition(',')[0]}). Save the model again"
+            )
             return Pickle(what, found.needs)
     found.fault = "" if data[-1:] == b"." else broken
     return found

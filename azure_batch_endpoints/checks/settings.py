@@ -23,9 +23,14 @@ def check_settings(spec: DeploymentSpec) -> list[Finding]:
 def _odd(settings: RunSettings) -> Iterator[str]:
     timeout, files = settings.retry_settings.timeout, settings.mini_batch_size
     if timeout < 1:
-        yield f"retry_settings.timeout is {timeout:g} s: hardly any mini-batch is done in that time. It is in seconds."
+        yield (
+            f"retry_settings.timeout is {timeout:g} s: hardly any mini-batch is done in that time. Give it in seconds."
+        )
     elif timeout > _LONGEST:
-        yield f"retry_settings.timeout is {timeout:g} s, more than a day: a run() that hangs is noticed only then."
+        yield (
+            f"retry_settings.timeout is {timeout:g} s, more than a day: a run() that hangs "
+            "is noticed only then. Give it in seconds."
+        )
     elif timeout / files < _SHORT:
         yield (
             f"A mini-batch of {files} files has {timeout:g} s, {1000 * timeout / files:.2g} ms a file. "

@@ -9,7 +9,8 @@ import click
 from click.exceptions import Exit
 
 from azure_batch_endpoints._version import __version__
-from azure_batch_endpoints.cli import invoke as _invoke  # noqa: F401 (adds its verb to its noun)
+from azure_batch_endpoints.cli import comparing as _comparing  # noqa: F401 (adds its verb to its noun)
+from azure_batch_endpoints.cli import invoke as _invoke  # noqa: F401 (likewise)
 from azure_batch_endpoints.cli import trying as _trying  # noqa: F401 (likewise)
 from azure_batch_endpoints.cli.asset import asset_groups, dataset_group
 from azure_batch_endpoints.cli.commands import Noun
@@ -20,6 +21,7 @@ from azure_batch_endpoints.cli.job import job_group
 from azure_batch_endpoints.cli.local import local_group
 from azure_batch_endpoints.cli.place import datastore_group, workspace_group
 from azure_batch_endpoints.cli.workspace import FAILED
+from azure_batch_endpoints.errors import redact
 
 
 class _App(Noun):
@@ -79,8 +81,16 @@ for _spelling, _group in (
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="abe")
+    """Run the command line; what nobody foresaw is told in one block as well, unless ``ABE_DEBUG`` is set."""
+    try:
+        app(prog_name="abe")
+    except Exception as error:
+        if os.environ.get("ABE_DEBUG"):
+            raise
+        what = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+        said = f"{what.splitlines()[0][:500]}. It should not have: report it with the output of ABE_DEBUG=1 abe …"
+        click.echo(f"Error: abe itself failed with {said}", err=True)
+        raise SystemExit(FAILED) from error
 
 
 if __name__ == "__main__":

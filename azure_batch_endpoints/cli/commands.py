@@ -76,6 +76,31 @@ def named(noun: str, *, required: bool = True) -> Callable[[_Verb], _Verb]:
     return lambda function: argument(option(function))
 
 
+def named_several(noun: str) -> Callable[[_Verb], _Verb]:
+    """Let one or more things be named as arguments or by ``--name``."""
+
+    def pick(context: click.Context, _argument: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys([*values, *context.meta.get(_NAME, ())]))
+        if not found:
+            raise click.UsageError(f"Name the {noun}: as an argument, or with --name. Several may be named.")
+        return found
+
+    def keep(context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> None:
+        context.meta[_NAME] = values
+
+    option = click.option(
+        *("--name", "-n", "name_option"),
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=keep,
+        metavar="NAME",
+        help=f"Name of the {noun}.",
+    )
+    argument = click.argument("names", required=False, nargs=-1, callback=pick)
+    return lambda function: argument(option(function))
+
+
 def confirmed(question: str) -> Callable[[_Verb], _Verb]:
     """Ask before something is lost, unless ``--yes`` is given.
 
@@ -97,7 +122,7 @@ def pairs(_context: click.Context, _option: click.Parameter, given: tuple[str, .
     """Read ``name=value``, given any number of times; None when not given."""
     for one in given:
         if "=" not in one:
-            raise click.BadParameter(f"'{one}' is not name=value.")
+            raise click.BadParameter(f"'{one}' is not name=value. Write a name, '=' and a value.")
     return dict(one.split("=", 1) for one in given) or None
 
 

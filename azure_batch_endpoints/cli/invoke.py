@@ -85,7 +85,8 @@ def _output(path: str | None, named_outputs: _Named, changes: tuple[str, ...]) -
     found += [_folder_and_file(_path_of("outputs", name, one)) for name, one in named_outputs.items()]
     parts = dict(one.removeprefix(_OUTPUT).split("=", 1) for one in changes if one.startswith(_OUTPUT) and "=" in one)
     if parts.keys() - {"datastore_id", "path"}:
-        raise InvalidInputError("--set output_dataset takes datastore_id and path.")
+        said = "Write --set output_dataset.datastore_id=<datastore> and --set output_dataset.path=<path>."
+        raise InvalidInputError(said)
     if parts:
         datastore = parts.get("datastore_id", "workspaceblobstore").removeprefix("azureml:").rsplit("/", 1)[-1]
         found.append((f"azureml://datastores/{datastore}/paths/{parts.get('path', '').strip('/')}/", None))
@@ -196,7 +197,7 @@ def _read_file(file: str | None) -> dict[str, _Named]:
         if group not in _BY_NAME:
             raise InvalidInputError(f"'{file}' has '{group}'; it takes inputs and outputs. Give others as options.")
         if not isinstance(entries, dict) or not all(isinstance(one, dict) for one in entries.values()):
-            raise InvalidInputError(f"'{file}': {group} takes names, and under each name path and type.")
+            raise InvalidInputError(f"'{file}': {group} takes names. Write under each name path and type.")
         found[group] = {str(name): _parts(file, f"{group}.{name}", one) for name, one in entries.items()}
     return found
 

@@ -10,13 +10,15 @@ from itertools import islice
 
 import click
 
-from azure_batch_endpoints import _runs
+from azure_batch_endpoints import _runs, _several
 from azure_batch_endpoints.cli import settings, shapes
-from azure_batch_endpoints.cli.commands import Noun, given, limit, named, sets
+from azure_batch_endpoints.cli.commands import Noun, given, limit, named, named_several, sets
 from azure_batch_endpoints.cli.output import Output
+from azure_batch_endpoints.cli.rows import Form, write
 from azure_batch_endpoints.cli.workspace import ends_with_us, service_of, set_archived, verb
 from azure_batch_endpoints.client import BatchClient
-from azure_batch_endpoints.errors import InvalidInputError
+from azure_batch_endpoints.errors import InvalidInputError, ResultsError
+from azure_batch_endpoints.items import ItemStatus
 from azure_batch_endpoints.job import Job
 from azure_batch_endpoints.logs import LogEntry
 from azure_batch_endpoints.specs import RetrySettings
@@ -98,11 +100,20 @@ def logs(client: BatchClient, out: Output, name: str, tail: int | None) -> None:
 
 
 @verb(job_group, own=True)
-@named("job")
+@named_several("job")
+@click.option("--any", "first", is_flag=True, help="Until one of several has ended, whatever its end; prints that one.")
 @timeout
-def wait(client: BatchClient, out: Output, name: str, timeout: float | None) -> None:
-    """Wait until a job has ended; exit code 2 when it failed or was cancelled, 3 when the time was over."""
-    job = client.jobs.get(name).wait(timeout=timeout, progress=out.progress)
+def wait(client: BatchClient, out: Output, names: tuple[str, ...], timeout: float | None, first: bool) -> None:
+    """Wait until jobs have ended; exit code 2 when one failed or was cancelled, 3 when the time was over."""
+    jobs = [client.jobs.get(name) for name in names]
+    if len(jobs) > 1 and not first:
+        ended = _several.wait_all(jobs, timeout=timeout, progress=out.progress, raise_on_failure=False)
+        out.many((shapes.job(job) for job in ended), JOB_COLUMNS)
+        _several.raise_if_any_failed(ended)
+        return
+    job = _several.wait_any(jobs, timeout=timeout, progress=out.progress)
+    if len(jobs) == 1:
+        job.wait(progress=False)  # it has ended: this raises when it failed
     out.one(shapes.job(job))
     out.hint(f"abe job download {job.name} --dest .")
 
@@ -140,7 +151,7 @@ def restore(client: BatchClient, out: Output, name: str) -> None:
 @named("job")
 @click.option("--status", type=click.Choice(["succeeded", "failed", "pending"]), help="Only files that stand so.")
 @limit
-def items(client: BatchClient, out: Output, name: str, status: str | None, limit: int | None) -> None:
+def items(client: BatchClient, out: Output, name: str, status: ItemStatus | None, limit: int | None) -> None:
     """List what became of each input file."""
     found = islice(client.jobs.get(name).items(status=status), limit)
     columns = ["path", "status", "mini_batch", "attempts", "worker", "error_type", "error_place", "error_message"]
@@ -192,10 +203,41 @@ def download(
     if dest is not None and download_path is not None:
         raise click.UsageError("Give one of --dest and --download-path.")
     if output_name not in (None, OUTPUT):
-        raise InvalidInputError(f"Job '{name}' has no output '{output_name}'. Its output is '{OUTPUT}'.")
+        raise InvalidInputError(
+            f"Job '{name}' has no output '{output_name}'. Name '{OUTPUT}', or leave --output-name out."
+        )
     folder = dest or download_path or "."
     written = client.jobs.get(name).results.download(folder, overwrite=overwrite or download_path is not None)
     out.many(([("file", str(path)), ("bytes", path.stat().st_size)] for path in written), ["file", "bytes"])
+
+
+@verb(job_group, own=True)
+@named("job")
+@click.option("--follow", "-f", is_flag=True, help="While the job runs, too: as its mini-batches finish.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", help="CSV, or JSON a line.")
+@click.option("--columns", metavar="A,B,…", help="Names for the columns, left to right.")
+@click.option("--source-file", is_flag=True, help="Add the input file that each row came from.")
+@timeout
+def rows(
+    client: BatchClient,
+    out: Output,
+    name: str,
+    follow: bool,
+    form: Form,
+    columns: str | None,
+    source_file: bool,
+    timeout: float | None,
+) -> None:
+    """Print a job's rows as they come; with --follow, exit code 2 when it failed."""
+    job = client.jobs.get(name)
+    if not follow and not job.status.is_terminal:
+        raise ResultsError(f"Job '{name}' is still {job.status.value}. Pass --follow, or wait: abe job wait {name}.")
+    names = None if columns is None else columns.split(",")
+    found = job.results.iter_rows(columns=names, source_file=source_file, timeout=timeout)
+    count = write(found, form)
+    out.word(f"{count:,} rows.")
+    if follow:
+        _ended(job, out)
 
 
 def started(client: BatchClient, out: Output, job: Job, *, wait: bool | None) -> None:

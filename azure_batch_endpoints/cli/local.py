@@ -146,7 +146,10 @@ def _secret(root: AnyPath | None, name: str, out: Output) -> None:
 def _hold(service: LocalService) -> None:
     while service.alive:
         time.sleep(_LOOK_SECONDS)  # until Ctrl-C or the service's end: there is no deadline
-    raise LocalServiceError(f"The local service on '{service.root}' has ended. Its last words are in '{service.log}'.")
+    raise LocalServiceError(
+        f"The local service on '{service.root}' has ended. Look at its last words "
+        f"in '{service.log}', then start it again."
+    )
 
 
 def _left(root: str | None) -> str:

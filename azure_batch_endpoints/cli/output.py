@@ -55,9 +55,9 @@ class Output:
         self._silent = silent or style == "quiet"
 
     @property
-    def progress(self) -> bool | None:
-        """What the SDK's ``progress=`` should be: a bar on a terminal, none when quiet."""
-        return False if self._silent else None
+    def progress(self) -> bool:
+        """What the SDK's ``progress=`` should be: a bar on a terminal, plain lines elsewhere; none when quiet."""
+        return not self._silent
 
     def one(self, thing: Rows | Shown) -> None:
         """Show one thing: in a table a name and a value a line."""

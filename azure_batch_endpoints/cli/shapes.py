@@ -46,6 +46,7 @@ def deployment(one: BatchDeployment) -> Shown:
         "endpoint_name": one.endpoint_name,
         "model": _reference(spec.model),
         "code_configuration": {name: plain(value) for name, value in code.items()} if spec.code else None,
+        "instrument": spec.instrument,
         "environment": _reference(spec.environment),
         "environment_variables": dict(settings.environment_variables),
         "compute": _reference(spec.compute),

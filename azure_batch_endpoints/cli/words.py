@@ -28,11 +28,13 @@ def _root(found: re.Match[str]) -> str:
     return "--root <folder>" if found[1] == "root" else f"--root {found[1]}"
 
 
+def _start(found: re.Match[str]) -> str:
+    return f"Start it again, and a job that had not ended goes on: abe local start --detach {_root(found)}"
+
+
 _SAID: tuple[tuple[str, _Words], ...] = (
-    (
-        r"Start it again with BatchClient\.local\(\)\.?",
-        "Start it again, and a job that had not ended goes on: abe local start --detach",
-    ),
+    (r"See job\.logs\(\) of each; they are in error\.jobs", "See the logs of each: abe job logs <job>"),
+    (r"Start it again with BatchClient\.local\((root|'[^']*')\)\.?", _start),
     (r"or use BatchClient\.local\(\)", "or leave out --cloud to use the service on this machine"),
     (
         r"pass subscription_id, resource_group and workspace to BatchClient",
@@ -79,8 +81,29 @@ _SAID: tuple[tuple[str, _Words], ...] = (
     (r"\bdataset\(\"([^\"]+)\", version=\"?([\w.]+)\"?\)", r"azureml:\1:\2"),
     (r"\bdataset\(\"([^\"]+)\", label=\"(\w+)\"\)", r"azureml:\1@\2"),
     (r"Read the file with EndpointSpec, or 'abe endpoint create --file'", "Use it with 'abe endpoint create --file'"),
-    (r"\b(Endpoint|Deployment|Compute|Model|Environment|Dataset)Spec needs '(\w+)'\.", _missing),
+    (r"\b(Endpoint|Deployment|Compute|Model|Environment|Dataset)Spec needs '(\w+)'\.(?: Give it\.)?", _missing),
     (r"It goes on; wait\(\) again or refresh\(\)", "It goes on; look again in a while"),
+    (r"They go on; wait for them again, or return to one with client\.jobs\.get\(name\)", "They go on: abe job wait …"),
+    (r"Stop it with job\.cancel\(\), unless that will do", "Unless that will do, stop it: abe job cancel {job}"),
+    (r"Check job\.results before you use them", "Check its results before you use them: abe job download {job}"),
+    (r"Look at what there is with refresh\(\), and ask again", "Look at it with its verb show, and ask again"),
+    (r"look at it with refresh\(\)", "look at it with its verb show"),
+    (
+        r"Call endpoint\.set_default\(\"([^\"]+)\"\) again, and name the deployment in invoke\(\) until it is",
+        r"Try again, and name it with --deployment-name until it is: abe endpoint set-default {endpoint} \1",
+    ),
+    (r"Pass key= with the columns that do, such as key=\"id\"", "Name the columns that do, such as --key id"),
+    (r"; pass key= to match them by columns", "; --key matches them by columns"),
+    (r"(?:It goes on; )look again with refresh\(\)", "It goes on; look again in a while"),
+    (r"Look with endpoint\.refresh\(\)", "Look again in a while: abe endpoint show {endpoint}"),
+    (r"look with job\.refresh\(\), then cancel\(\) again", "look with abe job show {job}, then cancel it again"),
+    (r"Try again: endpoint\.set_default\('([^']+)'\)", r"Try again: abe endpoint set-default {endpoint} \1"),
+    (r"Read it again \(refresh\(\)\), then try again", "Look at it again, then try again"),
+    (r"pass another credential= to BatchClient", "use another credential (az account show tells whose this is)"),
+    (
+        r"(?:, and resource_group and workspace| resource_group and workspace) of " "the client",
+        r", --resource-group and --workspace-name",
+    ),
 )
 _RULES = tuple((re.compile(pattern), words) for pattern, words in _SAID)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.cli.output import STYLES, Output, Style
 from azure_batch_endpoints.cli.words import in_commands
 from azure_batch_endpoints.client import BatchClient
-from azure_batch_endpoints.errors import BatchEndpointsError, JobFailedError, WaitTimeoutError
+from azure_batch_endpoints.errors import BatchEndpointsError, JobFailedError, NotKeptWarning, WaitTimeoutError
 from azure_batch_endpoints.job import Job
 
 FAILED, JOB_FAILED, TIMED_OUT, INTERRUPTED = 1, 2, 3, 130
@@ -101,7 +102,8 @@ def verb(
                 held.append(client)
                 if any(value != getattr(client, name) for name, value in target.names.items()):
                     out.word("Options that name a workspace in Azure are not looked at here; for Azure add --cloud.")
-                function(client, out, **given)
+                with _told(out):
+                    function(client, out, **given)
                 _left_behind(client, out)
 
         command = group.command(name or function.__name__.replace("_", "-"))(shown_as(_targets(run)))
@@ -109,6 +111,23 @@ def verb(
         return command
 
     return decorate
+
+
+@contextmanager
+def _told(out: Output) -> Iterator[None]:
+    """Say in words of the command line what the service did not keep."""
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, NotKeptWarning):
+            out.word(f"Warning: {in_commands(str(message))}")
+        else:
+            others(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NotKeptWarning)
+        warnings.showwarning = show
+        yield
 
 
 def shown_as(command: Any) -> Any:  # noqa: ANN401 (click's decorators take a function or a command)
@@ -153,7 +172,7 @@ def _jmespath(_context: click.Context, _option: click.Parameter, text: str | Non
         return jmespath.compile(text)
     except JMESPathError as error:
         reason = " ".join(str(error).split())
-        raise click.BadParameter(f"'{text}' is not JMESPath: {reason} See https://jmespath.org.") from error
+        raise click.BadParameter(f"'{text}' is not JMESPath: {reason} Correct it; see https://jmespath.org.") from error
 
 
 @contextmanager
@@ -180,8 +199,13 @@ def exits(out: Output, goes_on: Callable[[], str]) -> Iterator[None]:
     except JMESPathError as error:
         out.error(f"--query does not fit the answer: {' '.join(str(error).split())}. Look at it with --output json.")
         raise Exit(FAILED) from error
-    except (BatchEndpointsError, OSError) as error:
+    except BatchEndpointsError as error:
         out.error(in_commands(str(error)))
+        raise Exit(FAILED) from error
+    except OSError as error:
+        name = f"'{error.filename}': " if error.filename else ""
+        remedy = "Check the path, its permissions and the disk's space."
+        out.error(f"{name}{error.strerror}. {remedy}" if error.strerror else str(error))
         raise Exit(FAILED) from error
     except KeyboardInterrupt:
         out.word(f"\nInterrupted. {goes_on()}")

@@ -11,6 +11,8 @@ NAME = "_ledger.jsonl"
 """In the output folder; by the underscore tools that read a whole folder as data know that it is none."""
 MARK = "azure_batch_endpoints_account"
 """Metadata of such a file: a job that reads the output of another one passes it over."""
+OF_DRIVER = "_abe/"
+"""Folder in the output where the driver of a deployment with `instrument` keeps its own account; no input either."""
 _LOOK = 10_000
 """Lines between two looks whether the job is to stop."""
 

@@ -35,7 +35,8 @@ def _check_version(version: str | None) -> None:
         raise ServiceFault(
             400,
             "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
+            "The api-version query parameter (?api-version=) is required for all requests. "
+            "Add ?api-version=2024-10-01.",
         )
     if not _VERSION.fullmatch(version):
         raise ServiceFault(
@@ -51,5 +52,5 @@ def _check_type(kind: str) -> None:
         raise ServiceFault(
             415,
             "UnsupportedMediaType",
-            f"The content media type '{kind}' is not supported. Only 'application/json' is supported.",
+            f"The content media type '{kind}' is not supported. Only 'application/json' is supported: send that.",
         )

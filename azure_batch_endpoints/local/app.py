@@ -31,7 +31,7 @@ from azure_batch_endpoints.local.stamping import Stamp
 
 _log = logging.getLogger(__name__)
 _PAIRS = {"HEAD": "GET"}
-_FAILED = "The local service failed at this request. Its log, service.log in its root folder, says why."
+_FAILED = "The local service failed at this request. Look into service.log in its root folder for why, and report it."
 
 
 def create_app(context: ServiceContext) -> ASGIApp:
@@ -141,7 +141,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = (error.headers if isinstance(error, HTTPException) else None) or {}
     if status == 405:
-        message = f"'{request.url.path}' cannot be asked with {request.method}."
+        message = f"'{request.url.path}' cannot be asked with {request.method}. Use another method."
         return fault_response(ServiceFault(405, "MethodNotAllowed", message, headers=headers), request.url.path)
     message = f"The local service has nothing at '{request.url.path}'. Check the path of the request."
     return fault_response(ServiceFault(status, "NotFound", message, headers=headers), request.url.path)

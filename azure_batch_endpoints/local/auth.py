@@ -72,10 +72,11 @@ def _unauthenticated(given: str, audiences: tuple[str, ...]) -> ServiceFault:
     audience = _audience(token.strip())
     if audience is not None and audience.rstrip("/") not in audiences:
         known = ",".join(f"'{one}/','{one}'" for one in audiences)
-        said = (
+        wrong = (
             f"The access token has been obtained for wrong audience or resource '{audience}'. It should exactly match "
+            f"with one of the allowed audiences {known}."
         )
-        return _refusal("InvalidAuthenticationTokenAudience", f"{said}with one of the allowed audiences {known}.")
+        return _refusal("InvalidAuthenticationTokenAudience", wrong)
     return _refusal("InvalidAuthenticationToken", "The access token is invalid.")
 
 

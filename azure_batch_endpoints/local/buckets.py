@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from typing_extensions import Buffer
+
 from azure_batch_endpoints._storage.swift import SwiftReader
 from azure_batch_endpoints.errors import ConflictError, NotFoundError, ServiceError
 
@@ -287,9 +289,10 @@ def _copy_bytes(content: int, copy: int, size: int, check: Callable[[], None] | 
             check()
 
 
-def _write(copy: int, piece: bytes) -> None:
-    while piece:
-        piece = piece[os.write(copy, piece) :]
+def _write(copy: int, piece: Buffer) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[os.write(copy, left) :]
 
 
 def _stored(blob: BlobInfo) -> StoredFile:

@@ -64,7 +64,7 @@ class CondaFile:
         except (yaml.YAMLError, AttributeError, TypeError) as error:
             raise JobFailed(
                 f"The deployment's conda file cannot be read: {error} "
-                "It needs a list 'dependencies', with a 'pip' list in it."
+                "Give it a list 'dependencies', with a 'pip' list in it."
             ) from error
         return cls(tuple(packages), tuple(line for line in pip if _name(line) not in _CLOUD_ONLY))
 

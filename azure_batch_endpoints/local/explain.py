@@ -18,6 +18,7 @@ STEP_FAILED = "Execution of experiment failed, update experiment status and canc
 """As a pipeline's own log puts it (public logs), like the next two."""
 MOST_MESSAGE = 300
 """Characters of an exception's message in the first sentence: scripts put their data into them."""
+_MEND = " Mend the script, then create the deployment again."
 _OURS = {
     *("Timeout", "WorkerDied", "MemoryLimit", "ShortReturn", "WrongReturnType", "RowsNotWritten", "InputUnavailable")
 }
@@ -30,15 +31,19 @@ def engine_error(error: EngineError) -> str:
     """Say why the scoring script could not be run at all."""
     failure = error.failure
     if isinstance(error, ScriptInvalid):
-        return f"The scoring script cannot be used: {_told(failure, 'loading it')}{_traceback(failure)}"
+        return f"The scoring script cannot be used: {_told(failure, 'loading it')}{_MEND}{_traceback(failure)}"
     frames = failure.traceback or ""
     call = "Importing the script" if ", in <module>" in frames and ", in init" not in frames else "init()"
-    return f"{_told(failure, call)} No worker became ready.{_remedy(failure)}{_traceback(failure)}"
+    return f"{_told(failure, call)} No worker became ready.{_remedy(failure) or _MEND}{_traceback(failure)}"
 
 
 def too_many_failures(failed: int, threshold: int, first: FirstError | None, causes: Sequence[Cause]) -> str:
     """Say that more files failed than `error_threshold` allows."""
-    count = f"{failed} {'file' if failed == 1 else 'files'} failed, error_threshold is {threshold}."
+    count = (
+        f"{failed} {'file' if failed == 1 else 'files'} failed, error_threshold is "
+        f"{threshold}. Mend the script or the files, or raise error_threshold, then "
+        "retry what failed."
+    )
     return f"{_first(first)} {count}{_others(causes)}{_traceback(first.failure if first else None)}".strip()
 
 

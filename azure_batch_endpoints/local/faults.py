@@ -125,7 +125,7 @@ def existing(names: Iterable[str]) -> str:
     """Return a sentence that says which names there are."""
     known = sorted(names)
     if not known:
-        return "There are none yet."
+        return "There are none yet: create one first."
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     return "There are: " + ", ".join(f"'{name}'" for name in known[:SHOWN]) + more + "."
 

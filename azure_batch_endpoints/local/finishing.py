@@ -39,10 +39,12 @@ def finish(job: JobRun, output: Output) -> None:
     if not account.ok or account.pending:
         problems = "; ".join(account.problems) or f"{account.pending} inputs were not scored"
         raise JobFailed(
-            f"The job's account does not add up ({problems}). Its ledger is '{job.folder / 'ledger.sqlite'}'."
+            f"The job's account does not add up ({problems}). Report it with the ledger "
+            f"'{job.folder / 'ledger.sqlite'}', and retry what did not score: job.retry_failed(include_pending=True)."
         )
     for uploaded in output.put_files(job.folder / "output", but=name):
-        job.logs.controller(f"Output file '{uploaded}'.")
+        if not uploaded.startswith(account_file.OF_DRIVER):  # two for each mini-batch
+            job.logs.controller(f"Output file '{uploaded}'.")
         job.control.check()
     if name is not None:
         _leave_merged(job, output, name)
@@ -74,6 +76,8 @@ def leave_account(job: JobRun) -> None:
     output = Output(job.store, job.row)
     if settings.output_action == "append_row":
         _leave_partial(job, output, settings.output_file_name)
+        for _ in output.put_files(job.folder / "output", below=account_file.OF_DRIVER):  # the script's own stay here
+            job.patience.check()
     else:
         for uploaded in output.put_files(job.folder / "output", but=None):
             job.logs.controller(f"Output file '{uploaded}'.")

@@ -28,10 +28,12 @@ class Keeper:
     """Looks after one client's service in a thread of its own, which ends with this object.
 
     Attributes:
+        root: folder of the service.
         times: how often the service was there again.
     """
 
     def __init__(self, service: LocalService) -> None:
+        self.root = str(service.root)
         self.times = 0
         self._service = service
         self._owner = os.getpid()

@@ -90,9 +90,9 @@ class Ledger(LedgerReader):
     def _insert(self, database: sqlite3.Connection, outcome: Outcome) -> bool:
         cursor = database.execute(
             "INSERT INTO mini_batches (number, status, items, failed, attempts, worker, seconds, row_count, part,"
-            " part_offset, part_length, row_format, sources) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            (outcome.number, outcome.status, outcome.items, *self._row(database, outcome)),
+            " part_offset, part_length, row_format, sources, started)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (outcome.number, outcome.status, outcome.items, *self._row(database, outcome), outcome.started),
         )
         if not cursor.rowcount:
             return False
@@ -100,8 +100,8 @@ class Ledger(LedgerReader):
             self._insert_tries(database, outcome)
         for piece in outcome.pieces:
             database.execute(
-                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (piece.first, piece.last, outcome.number, *self._row(database, piece)),
+                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (piece.first, piece.last, outcome.number, *self._row(database, piece), piece.started),
             )
         for one in outcome.pieces or (outcome,):
             if one.failed:
@@ -118,10 +118,10 @@ class Ledger(LedgerReader):
 
     def _insert_tries(self, database: sqlite3.Connection, outcome: Outcome) -> None:
         rows = [
-            (outcome.number, one.number, one.worker, one.seconds, self._error_id(database, one.failure))
+            (outcome.number, one.number, one.worker, one.seconds, self._error_id(database, one.failure), one.started)
             for one in outcome.tries
         ]
-        query = "INSERT INTO tries (mini_batch, number, worker, seconds, error) VALUES (?, ?, ?, ?, ?)"
+        query = "INSERT INTO tries (mini_batch, number, worker, seconds, error, started) VALUES (?, ?, ?, ?, ?, ?)"
         database.executemany(query, rows)
 
     def _insert_failures(self, database: sqlite3.Connection, outcome: Outcome | Piece) -> None:

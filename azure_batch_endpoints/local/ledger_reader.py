@@ -23,14 +23,18 @@ from azure_batch_endpoints.local.ledger_values import (
     FirstError,
     ItemRow,
     LedgerConflict,
+    MiniBatchRow,
     Reconciliation,
     RowUnit,
 )
 from azure_batch_endpoints.local.plan import InputItem, MiniBatch, mini_batch_count, plan
 from azure_batch_endpoints.local.reconciling import reconcile
+from azure_batch_endpoints.local.timeline import timeline
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from azure_batch_endpoints._render.timeline import Timeline
 
 _INPUT = "i.idx, i.path, i.source, i.size"
 _PLACE = "failed, part, part_offset, part_length, row_count, row_format, sources"
@@ -175,6 +179,25 @@ class LedgerReader:
         """
         return (ItemRow(*row) for row in islice(self._file.pages(ITEMS[status], after), limit))
 
+    def mini_batches(self, after: int = -1, limit: int | None = None) -> Iterator[MiniBatchRow]:
+        """Yield what became of the mini-batches that are finished, in plan order, lazily.
+
+        Args:
+            after: only mini-batches with a greater number.
+            limit: most rows; None: no limit.
+        """
+        first, size = "f.idx BETWEEN m.number * ?3 AND m.number * ?3 + m.items - 1", self.mini_batch_size
+        query = (
+            "SELECT m.number, m.status, m.items, m.attempts, m.worker, m.started, m.seconds, (SELECT e.type"
+            f" FROM failures f JOIN errors e ON e.id = f.error WHERE {first} ORDER BY f.idx LIMIT 1)"
+            " FROM mini_batches m WHERE m.number > ?1 ORDER BY m.number LIMIT ?2"
+        ).replace("?3", str(size))
+        return (MiniBatchRow(*row) for row in islice(self._file.pages(query, after), limit))
+
+    def timeline(self) -> Timeline:
+        """Return when which worker had which mini-batch in work."""
+        return timeline(self._file)
+
     def item_lines(self) -> Iterator[tuple[int, str]]:
         """Yield index and account of each input, the account as a line of JSON made by SQLite itself."""
         told = ", ".join(f"'{name}', {column}" for name, column in LINE.items())
@@ -250,6 +273,11 @@ class LedgerReader:
 
         found = (self._file.pages(batches, after // size), self._file.pages(pieces, after))
         return heapq.merge(*(map(unit, rows) for rows in found), key=lambda one: one.first)
+
+    def finished(self, after: int = -1) -> Iterator[int]:
+        """Yield the numbers of the mini-batches that are finished, ascending, lazily."""
+        query = "SELECT number FROM mini_batches WHERE number > ?1 ORDER BY number LIMIT ?2"
+        return (number for (number,) in self._file.pages(query, after))
 
     def parts(self) -> Iterator[Part]:
         """Yield where the rows are, in plan order."""

@@ -12,7 +12,7 @@ import sqlite3
 from azure_batch_endpoints.local.ledger_file import LedgerFile
 from azure_batch_endpoints.local.ledger_values import LedgerConflict
 
-VERSION = 2
+VERSION = 3
 """Of the layout below; kept in the file."""
 _NEW_IN_2 = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -37,8 +37,12 @@ CREATE VIEW items AS
            coalesce(p.row_count, m.row_count) AS row_count
     FROM inputs i CROSS JOIN job j LEFT JOIN mini_batches m ON m.number = i.idx / j.mini_batch_size
     LEFT JOIN pieces p ON p.first = (SELECT max(q.first) FROM pieces q WHERE q.first <= i.idx) AND p.last >= i.idx
-    LEFT JOIN failures f ON f.idx = i.idx LEFT JOIN errors e ON e.id = f.error;
-PRAGMA user_version = 2"""
+    LEFT JOIN failures f ON f.idx = i.idx LEFT JOIN errors e ON e.id = f.error"""
+_FROM_2 = """
+ALTER TABLE mini_batches ADD COLUMN started REAL;
+ALTER TABLE tries ADD COLUMN started REAL;
+ALTER TABLE pieces ADD COLUMN started REAL;
+PRAGMA user_version = 3"""
 _LAYOUT = (
     """
 CREATE TABLE job (
@@ -54,6 +58,8 @@ CREATE TABLE mini_batches (
     part TEXT, part_offset INTEGER, part_length INTEGER, row_format INTEGER REFERENCES row_formats (id), sources TEXT);
 CREATE TABLE row_formats (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, columns TEXT NOT NULL, UNIQUE (kind, columns));"""
     + _NEW_IN_2
+    + ";"
+    + _FROM_2
 )
 _FROM_1 = (
     """
@@ -70,7 +76,8 @@ INSERT INTO errors SELECT id, type, message, traceback, file, line FROM errors_1
 INSERT INTO failures SELECT idx, error FROM failures_1 ORDER BY idx;
 UPDATE job SET first_failed = (SELECT min(idx) FROM failures WHERE error = (SELECT min(id) FROM errors));
 DROP TABLE failures_1;
-DROP TABLE errors_1"""
+DROP TABLE errors_1;"""
+    + _FROM_2
 )
 
 
@@ -102,6 +109,8 @@ def _lay_out(database: sqlite3.Connection, version: int, mini_batch_size: int | 
         database.execute("INSERT INTO job (id, mini_batch_size) VALUES (0, ?)", (mini_batch_size,))
     elif version == 1:
         _run(database, _FROM_1)
+    elif version == 2:
+        _run(database, _FROM_2)
     elif version != VERSION:
         raise LedgerConflict(f"The ledger is of version {version}; this release reads version {VERSION}.")
 

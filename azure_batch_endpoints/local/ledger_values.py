@@ -39,6 +39,22 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MiniBatchRow:
+    """What became of one mini-batch; the fields of the client's `MiniBatchOutcome`."""
+
+    number: int
+    status: str
+    items: int
+    attempts: int
+    worker: str | None
+    started: float | None
+    """Unix time of the last try; None when none began, and of a ledger of an earlier release."""
+    seconds: float
+    error_type: str | None
+    """Of the first of its files that failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class RowUnit:
     """Rows that one `run()` call returned, of a mini-batch or of a piece of one, and the files they came of."""
 

@@ -86,7 +86,8 @@ class InputFiles:
         try:
             for found in bucket.list(prefix):
                 # No input is a folder marker of some tools, nor the account of the job whose output this is.
-                if not found.name.endswith("/") and account_file.MARK not in found.metadata:
+                account = account_file.MARK in found.metadata or found.name.startswith(prefix + account_file.OF_DRIVER)
+                if not found.name.endswith("/") and not account:
                     empty = False
                     yield found.name[len(prefix) :], found.name, found.size
         except (ServiceError, TransportError) as error:

@@ -84,14 +84,15 @@ class Output:
             return self.put_beside(other, other, path, metadata=metadata)
         return name
 
-    def put_files(self, folder: Path, *, but: str | None) -> Iterator[str]:
+    def put_files(self, folder: Path, *, but: str | None = None, below: str = "") -> Iterator[str]:
         """Upload what the script wrote under `AZUREML_BI_OUTPUT_PATH`; yield the name of each file afterwards.
 
         Args:
             folder: that folder.
             but: name of the merged file: it wins over a file of the script's.
+            below: only the files of this folder in it, `name/`.
         """
-        for name, path in _files(folder):
+        for name, path in _files(folder / below, below):
             if name != but:
                 _refuse_broken(name)
                 self._bucket.upload(self._prefix + name, path, metadata=self._mark, overwrite=True)
@@ -123,7 +124,7 @@ def _files(folder: Path, below: str = "") -> Iterator[tuple[str, Path]]:
 
     Held are the bare names of one folder on each level: there may be a million files.
     """
-    if not below and not folder.is_dir():
+    if not folder.is_dir():
         return
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names only, no path for each
         path = folder / name
@@ -137,9 +138,9 @@ def _refuse_broken(name: str) -> None:
     """Fail the job when a file's name is no text, which storage cannot keep."""
     try:
         name.encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError as error:
         shown = name.encode("utf-8", "backslashreplace").decode()
         raise JobFailed(
             f"The scoring script wrote an output file whose name is not UTF-8: '{shown}'. Give it another name; "
             "what was scored is kept."
-        ) from None
+        ) from error

@@ -71,7 +71,13 @@ def _script(job: JobRun, code: Path) -> str:
 
 
 def _run_variables(row: JobRow) -> dict[str, str]:
+    settings = row.request.settings
     return {
+        "AML_PARAMETER_mini_batch_size": str(settings.mini_batch_size),
+        "AML_PARAMETER_run_max_try": str(max(1, settings.retry_settings.max_retries)),
+        "AML_PARAMETER_run_invocation_timeout": f"{settings.retry_settings.timeout:g}",
+        "AML_PARAMETER_logging_level": settings.logging_level.upper(),
+        "AML_PARAMETER_append_row_file_name": settings.output_file_name,
         "AZUREML_RUN_ID": row.child,
         "AZUREML_ROOT_RUN_ID": row.name,
         "AZUREML_EXPERIMENT_NAME": row.experiment,

@@ -158,11 +158,11 @@ def read_record(root: Path) -> ServiceRecord | None:
         return None
     try:
         return ServiceRecord(**{one.name: values[one.name] for one in fields(ServiceRecord)})
-    except KeyError:  # another version of this package wrote it
+    except KeyError as error:  # another version of this package wrote it
         raise LocalServiceError(
             f"'{root / NAME}' was written by version {values.get('version')} of azure_batch_endpoints. "
             "Close the clients of that version, delete the file, or use another root."
-        ) from None
+        ) from error
 
 
 def _read(root: Path) -> dict[str, Any] | None:

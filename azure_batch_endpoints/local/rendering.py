@@ -57,7 +57,9 @@ class _File(FileResponse):
         except (FileNotFoundError, RuntimeError):  # the latter is how the library says that there is no such file
             if begun or Path(self.path).exists():
                 raise
-            gone = ServiceFault(404, "NotFound", "This log file was removed, with its job perhaps.")
+            gone = ServiceFault(
+                404, "NotFound", "This log file was removed, with its job perhaps. List the job's log files again."
+            )
             await fault_response(gone, self._asked)(scope, receive, send)
 
 

@@ -207,10 +207,10 @@ def _alone_on(root: Path) -> Iterator[None]:
     lock = FileLock(root / _LOCK, timeout=_LOCK_SECONDS, poll_interval=0.02)
     try:
         lock.acquire()
-    except Timeout:
+    except Timeout as error:
         raise LocalServiceError(
             f"Another local service holds '{root}'. Join it with BatchClient.local('{root}'), or use another root."
-        ) from None
+        ) from error
     try:
         if (root / record.NAME).exists():
             _log.warning("The service before this one ended without notice. Its jobs go on.")

@@ -197,7 +197,10 @@ def _obtained(folder: Path, wishes: Wishes) -> tuple[ServiceRecord, Lease, subpr
         process = start(folder, wishes, deadline)
         joined = _join(folder, wishes, deadline)
     if joined is None:
-        raise LocalServiceError(f"The local service on '{folder}' ended right after its start. {last_words(folder)}")
+        raise LocalServiceError(
+            f"The local service on '{folder}' ended right after its start. Look at what "
+            f"it said, or use another root. {last_words(folder)}"
+        )
     return *joined, process
 
 
@@ -224,11 +227,11 @@ def _one_start_at_a_time(folder: Path, seconds: float) -> Iterator[None]:
     lock = FileLock(folder / "start.lock", timeout=seconds, poll_interval=_PAUSE)
     try:
         lock.acquire()
-    except Timeout:
+    except Timeout as error:
         raise LocalServiceError(
             f"Another client has been starting a service on '{folder}' for {seconds:.0f} s. "
             "Look at its service.log, end that client, or use another root: BatchClient.local(root)."
-        ) from None
+        ) from error
     try:
         yield
     finally:

@@ -42,7 +42,8 @@ class Wishes:
 
     def check(self) -> None:
         """Raise `InvalidInputError` for what is not possible."""
-        if self.workers is not None and (isinstance(self.workers, bool) or self.workers < 1):
+        count: object = self.workers
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
             raise InvalidInputError(f"workers is {self.workers!r}; give a number of processes, at least 1.")
         if self.environments not in {None, "host", "build"}:
             raise InvalidInputError(f"environments is {self.environments!r}; it can be 'host' or 'build'.")
@@ -57,7 +58,7 @@ class Wishes:
         try:
             return None if self.worker_memory is None else memory_size(self.worker_memory)
         except ValueError as error:
-            raise InvalidInputError(str(error)) from None
+            raise InvalidInputError(str(error)) from error
 
     def refuse(self, record: ServiceRecord) -> None:
         """Raise `LocalServiceError` when the service that runs is another than was asked for."""
@@ -95,7 +96,13 @@ def start(folder: Path, wishes: Wishes, deadline: float) -> subprocess.Popen[byt
     try:
         report = _report(process, json.dumps({"storage": wishes.storage}), deadline)
         if report != {"ready": True}:
-            raise LocalServiceError(str(report.get("error") or f"The service did not start. {last_words(folder)}"))
+            raise LocalServiceError(
+                str(
+                    report.get("error")
+                    or "The local service did not start. Look at what it said, or use another root. "
+                    f"{last_words(folder)}"
+                )
+            )
     except BaseException:
         _end(process)
         raise
@@ -160,7 +167,9 @@ def _log(folder: Path) -> Iterator[IO[bytes]]:
             yield file
     except OSError as error:
         if error.filename != str(path):
-            raise LocalServiceError(f"The local service cannot be started: {error}.") from error
+            raise LocalServiceError(
+                f"The local service cannot be started: {error}. Look at service.log in its root folder."
+            ) from error
         raise LocalServiceError(
             f"'{path}' cannot be written: {error.strerror}. Use another root: BatchClient.local(root)."
         ) from error

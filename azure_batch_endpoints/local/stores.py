@@ -113,7 +113,7 @@ class Store:
         record = self._find_datastore(name.lower())
         if record is None:
             known = ", ".join(f"'{known}'" for known in self._containers)
-            raise InvalidInputError(f"There is no datastore '{name}'. The local service has {known}.")
+            raise InvalidInputError(f"There is no datastore '{name}'. Name one that the local service has: {known}.")
         found = datastore_container(record)
         own = own_container(self.address, found.url)
         return self._own(own) if own is not None else RemoteBucket(self._remote(found.url, found.credential))
@@ -178,7 +178,8 @@ def open_store(root: Path, storage: str | None, workspace_id: str, key: str, bas
     except BatchEndpointsError as error:
         store.close()
         raise LocalServiceError(
-            f"The storage account '{store.address.account}' at '{store.address.endpoint}' cannot be used: {error}"
+            f"The storage account '{store.address.account}' at '{store.address.endpoint}' "
+            f"cannot be used: {error} Check the storage."
         ) from error
     return store
 
@@ -214,7 +215,10 @@ def _embedded(root: Path, address: StoreAddress, names: dict[str, str]) -> Store
     try:
         blobs = BlobStore(root / "blobs").open()
     except (StoreInUseError, OSError) as error:
-        raise LocalServiceError(f"The blob store of '{root}' cannot be opened: {error}") from error
+        raise LocalServiceError(
+            f"The blob store of '{root}' cannot be opened: {error} Check its permissions, "
+            "or use another root: BatchClient.local(root)."
+        ) from error
     app = blob_app(blobs, address.account, address.key)
     return Store(address, names, embedded=blobs, app=app, closing=blobs.close)
 

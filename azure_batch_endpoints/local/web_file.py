@@ -146,7 +146,8 @@ class WebFile:
     def _refused(self, status: int, reason: str, code: str | None) -> ServiceError:
         said = f"the server answered {status} {code or reason}".rstrip()
         if status in _GONE:
-            return NotFoundError(f"There is no file at '{self.url}': {said}.", status_code=status, code=code)
+            text = f"There is no file at '{self.url}': {said}. Check the address."
+            return NotFoundError(text, status_code=status, code=code)
         kind, remedy = ServiceError, "Check the address in a browser."
         if status in _CLOSED:
             kind, remedy = PermissionDeniedError, "Use an address that needs no sign-in, or one with a valid signature."

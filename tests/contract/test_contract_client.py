@@ -39,10 +39,22 @@ from azure_batch_endpoints.datastores import Datastores
 from azure_batch_endpoints.deployments import BatchDeployments
 from azure_batch_endpoints.endpoints import BatchEndpoint, BatchEndpoints
 from azure_batch_endpoints.jobs import Jobs
+from azure_batch_endpoints.results import reading
 from tests.contract.pair_files import NAMES, Pair, pair
 from tests.unit.fake_clock import FakeClock
 from tests.unit.fake_container import FakeContainer
-from tests.unit.fake_service import API, ARM, BASICS, PATH, Credential, Desk, endpoint_body, job_body, operation
+from tests.unit.fake_service import (
+    API,
+    ARM,
+    BASICS,
+    PATH,
+    Credential,
+    Desk,
+    endpoint_body,
+    job_body,
+    keeping,
+    operation,
+)
 from tests.unit.fake_transport import FakeTransport, reply
 
 STORE = "azureml://datastores/workspaceblobstore/paths/"
@@ -91,6 +103,7 @@ class Service:
         )
         self.workspace = Workspace(session, PATH, api_version=version)
         self._looks = 0
+        self._put: dict[str, Any] = {}
 
     @property
     def endpoint(self) -> BatchEndpoint:
@@ -110,7 +123,10 @@ class Service:
         body = b"" if one.answer == "<empty>" else b"null" if one.answer is None else filled(one.answer)
         if "operation-get" in name:
             body = {**filled(one.answer), "status": "Succeeded"}
-        return reply(one.status, body, links)(sent)
+        where = address(str(sent.url))[0]
+        if sent.body and (sent.method == "PUT" or where.startswith("/scoring/")):
+            self._put[where] = json.loads(text(sent))
+        return keeping(reply(one.status, body, links)(sent), self._put.get(where))
 
     def _fitting(self, sent: requests.PreparedRequest) -> Iterator[str]:
         path, query = address(str(sent.url))
@@ -150,7 +166,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code" / "score.py").write_text("")
     monkeypatch.chdir(tmp_path)
     looked_up = address(pair("code-look-up-hit", PATH).path)[1]["hash"]
-    monkeypatch.setattr(LocalTree, "code_hash", lambda _tree: looked_up)
+    monkeypatch.setattr(LocalTree, "code_hash", lambda _tree, _progress=None: looked_up)
     monkeypatch.setattr(codes, "Container", lambda _url, _credential: FakeContainer(BOX))
 
 
@@ -237,7 +253,7 @@ CALLS: dict[str, Callable[[Service], object]] = {
     "job-get": lambda s: Jobs(s.workspace).get(JOB),
     "job-get-unknown": lambda s: Jobs(s.workspace).get("none"),
     "job-items": lambda s: list(Jobs(s.workspace).get(JOB).items(status="failed")),
-    "job-rows": lambda s: list(Jobs(s.workspace).get(JOB).results._runs("own", sources=True)),
+    "job-rows": lambda s: list(reading.runs_of(s.workspace, JOB, "own", sources=True)),
     "job-list": lambda s: list(Jobs(s.workspace).list()),
     "model-container-get": lambda s: versions.next_version(s.workspace, "models", "digits"),
     "model-container-get-unknown": lambda s: versions.next_version(s.workspace, "models", "none"),

@@ -32,7 +32,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("deployment.yml", "deployment-2021.yml", "endpoint.yml", "make_data.py", "train.py"):
         shutil.copy(SAMPLE / name, folder)
     for script in ("make_data.py", "train.py"):
-        subprocess.run([sys.executable, script], cwd=folder, check=True, capture_output=True, timeout=100)
+        subprocess.run([sys.executable, script], cwd=folder, check=True, capture_output=True, timeout=200)
     for number, picture in enumerate(sorted((folder / "data").iterdir())):
         if number % 20:
             picture.unlink()
@@ -60,7 +60,7 @@ def run(page: Path, digits: Path) -> subprocess.CompletedProcess[str]:
         env={**unmeasured(), "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
 
 

@@ -17,7 +17,7 @@ from azure_batch_endpoints.local import running
 from tests.local.scripts import unmeasured
 
 HERE = Path(__file__).parent
-SECONDS = 110
+SECONDS = 280
 FILES = {
     "code/score.py": """
 import os
@@ -91,7 +91,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     """A root folder whose service stays, as after `abe local start --detach`."""
     folder = tmp_path / "root"
     subprocess.run(
-        [*ABE, "local", "start", "--detach", "--root", str(folder)], check=True, env=unmeasured(), timeout=60
+        [*ABE, "local", "start", "--detach", "--root", str(folder)], check=True, env=unmeasured(), timeout=150
     )
     try:
         yield folder

@@ -57,7 +57,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
             tags={"b": "2"},
         )
         deployment = endpoint.deployments.create(spec, set_default=True)
-        job = endpoint.invoke("azureml:d:1").wait(timeout=100)
+        job = endpoint.invoke("azureml:d:1").wait(timeout=200)
         workspace = client._workspace.send("GET", str(client._workspace.path), action="read").body
         assert isinstance(workspace, dict)
         store = client.datastores.get_default()
@@ -83,7 +83,7 @@ def test_the_command_line_prints_what_the_official_client_dumps(
         input=bodies,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=True,
     )
     official = json.loads(ran.stdout)

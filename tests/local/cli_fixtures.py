@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from azure_batch_endpoints.cli.__main__ import app
 from tests.local.scripts import unmeasured
 
-SECONDS = 60
+SECONDS = 200
 SCRIPT = """
 import os, pathlib, time
 def init():

@@ -65,7 +65,7 @@ class Bench:
         return _scheduler(self.settings, self.store, self.state)
 
     def close(self) -> None:
-        assert self.scheduler.close(10), "a job's thread hangs"
+        assert self.scheduler.close(60), "a job's thread hangs"
         self.state.close()
         self.store.close()
 
@@ -139,10 +139,10 @@ class Bench:
         assert row is not None
         return row
 
-    def wait(self, row: JobRow, seconds: float = 20.0) -> JobRow:
+    def wait(self, row: JobRow, seconds: float = 100.0) -> JobRow:
         return self.wait_for(row, lambda job: job.status.is_terminal, seconds)
 
-    def wait_for(self, row: JobRow, wanted: object, seconds: float = 20.0) -> JobRow:
+    def wait_for(self, row: JobRow, wanted: object, seconds: float = 100.0) -> JobRow:
         deadline = time.monotonic() + seconds
         while not wanted(job := self.job(row.name)):  # type: ignore[operator] # a predicate
             assert time.monotonic() < deadline, job

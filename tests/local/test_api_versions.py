@@ -79,15 +79,15 @@ def test_the_whole_story_with_an_api_version(
             endpoint.invoke(data, output=output, output_file_name="rows.csv", mini_batch_size=2, instance_count=1),
         ]
         single = endpoint.invoke(abe.file(f"{images.uri.rstrip('/')}/03.txt"), error_threshold=0)
-        rows = [job.wait(timeout=60).results.to_pandas()[0].tolist() for job in jobs]
+        rows = [job.wait(timeout=150).results.to_pandas()[0].tolist() for job in jobs]
         assert rows == [FILES] * 4
-        assert single.wait(timeout=60).results.to_pandas()[0].tolist() == ["03.txt"]
+        assert single.wait(timeout=150).results.to_pandas()[0].tolist() == ["03.txt"]
         assert [one.name for one in jobs[3].results.files()] == ["_ledger.jsonl", "rows.csv"]
         assert jobs[3].results.uri.rstrip("/").endswith(f"out-{version}")
         assert {job.name for job in endpoint.list_jobs()} == {job.name for job in [*jobs, single]}
         assert single.name in [job.name for job in client.jobs.list(status="Completed")]
         assert [one.name for one in client.datasets.list(name)] == [name]
-        assert single.logs() and list(jobs[0].stream(timeout=60))
+        assert single.logs() and list(jobs[0].stream(timeout=150))
         assert single.cancel().status is JobStatus.COMPLETED
 
         endpoint.delete()
@@ -108,7 +108,7 @@ def test_what_one_version_registered_the_other_uses(service: BatchClient, tmp_pa
         found = second.datasets.get(name)
         assert (found.version, found.type, found.spec.version) == ("7", "uri_folder", "7")
 
-        job = first.endpoints.get(name).invoke(f"azureml:{name}:7").wait(timeout=60)
+        job = first.endpoints.get(name).invoke(f"azureml:{name}:7").wait(timeout=150)
 
         assert second.jobs.get(job.name).results.to_pandas()[0].tolist() == FILES[:3]
         assert first.endpoints.get(name).deployments.get("blue").spec.scoring_script == "score.py"

@@ -33,7 +33,7 @@ from pathlib import Path
 from azure_batch_endpoints.local.azurite import Azurite
 azurite = Azurite(Path(sys.argv[1]), account="someaccount", key="QUFBQQ==").start()
 print(azurite.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -46,7 +46,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while is_running(pid):
         assert time.monotonic() < deadline, "Azurite outlived its owner"
         time.sleep(0.05)
@@ -75,7 +75,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Si
         pid = int(owner.stdout.readline())
         assert is_running(pid)
         owner.send_signal(how)
-        owner.wait(10)
+        owner.wait(60)
         wait_for_end(pid)
 
 
@@ -85,6 +85,13 @@ def killed(kept: KeptAzurite) -> int:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     return pid
+
+
+def has_saved(folder: Path, word: str) -> bool:
+    """Whether Azurite has saved a blob's properties, and where its content is: it saves the two apart."""
+    properties, contents = folder / "__azurite_db_blob__.json", folder / "__azurite_db_blob_extent__.json"
+    texts = [file.read_text(encoding="utf-8") if file.exists() else "" for file in (properties, contents)]
+    return word in texts[0] and '"locationId"' in texts[1]
 
 
 @pytest.mark.azurite
@@ -97,11 +104,10 @@ def test_one_that_is_killed_is_there_again_at_the_same_address_with_what_it_had_
     try:
         with BlobServiceClient.from_connection_string(known) as service:
             service.create_container("data").upload_blob("blob", b"data")
-            saved = tmp_path / "azurite/__azurite_db_blob__.json"
-            wait_until(lambda: saved.exists() and '"blob"' in saved.read_text(encoding="utf-8"), 20)
+            wait_until(lambda: has_saved(tmp_path / "azurite", '"blob"'), 60)
             for number in (1, 2):
                 pid = killed(kept)
-                wait_until(lambda number=number: len(again) == number, 20)  # type: ignore[misc] # a bool
+                wait_until(lambda number=number: len(again) == number, 60)  # type: ignore[misc] # a bool
                 assert kept.pid not in (pid, None)
                 assert service.get_blob_client("data", "blob").download_blob().readall() == b"data"
         assert "ended by itself (code -9)" in caplog.text and "its last seconds may be lost" in caplog.text
@@ -124,7 +130,7 @@ def test_one_that_does_not_start_again_is_tried_for_a_while_and_told(
     kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY).start()
     (tmp_path / "azurite/__azurite_db_blob__.json").write_text("this is no JSON", encoding="utf-8")
     killed(kept)
-    wait_until(lambda: "is not started any more" in caplog.text, 20)
+    wait_until(lambda: "is not started any more" in caplog.text, 60)
     kept.stop()
     assert "instead of listening" in caplog.text and kept.pid is None
 
@@ -145,7 +151,7 @@ def test_what_it_lost_is_made_again_until_that_works(
     kept = KeptAzurite(tmp_path / "azurite", account=ACCOUNT, key=KEY, again=again).start()
     try:
         killed(kept)
-        wait_until(lambda: "Azurite is there again" in caplog.text, 20)
+        wait_until(lambda: "Azurite is there again" in caplog.text, 60)
     finally:
         kept.stop()
     assert tries == [False] * 3 and "could not be made again yet: not yet" in caplog.text
@@ -174,12 +180,11 @@ def test_azurite_killed_in_the_middle_of_a_job_costs_it_nothing_and_the_new_one_
 
     with BatchClient.local(root, workers=2, storage="azurite") as client:
         name = submitted(client, tmp_path)
-        saved = root / "azurite/__azurite_db_blob__.json"
-        wait_until(lambda: saved.exists() and "23.txt" in saved.read_text(encoding="utf-8"), 20)
+        wait_until(lambda: has_saved(root / "azurite", "23.txt"), 60)
         first = azurite()
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: azurite() not in (None, first), 20)
+        wait_until(lambda: azurite() not in (None, first), 60)
         assert_undisturbed(client, name, tmp_path)
         second, service = azurite(), client.local_service
         assert second is not None and service is not None
@@ -198,7 +203,7 @@ def command_of(pid: int) -> bytes:
 @pytest.mark.azurite
 def test_an_azurite_that_was_started_again_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
     owner_program = OWNER.replace("Azurite(", "KeptAzurite(").replace("import Azurite", "import KeptAzurite")
-    program = owner_program.replace("time.sleep(60)", AGAIN)
+    program = owner_program.replace("time.sleep(600)", AGAIN)
     with subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
     ) as owner:
@@ -206,7 +211,7 @@ def test_an_azurite_that_was_started_again_does_not_outlive_a_killed_owner(tmp_p
         pids = [int(owner.stdout.readline()) for _ in range(2)]
         assert pids[0] != pids[1] and is_running(pids[1])
         owner.kill()
-        owner.wait(10)
+        owner.wait(60)
         wait_for_end(pids[1])
 
 
@@ -216,7 +221,7 @@ first = azurite.pid
 os.kill(first, signal.SIGKILL)
 while azurite.pid in (first, None): time.sleep(0.02)
 print(azurite.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

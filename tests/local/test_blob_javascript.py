@@ -37,7 +37,7 @@ def test_the_client_of_storage_explorer_does_all_it_can(endpoint: Endpoint) -> N
         env={**os.environ, "CLIENT_PACKAGE": str(client)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 

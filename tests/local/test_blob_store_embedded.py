@@ -45,7 +45,7 @@ __all__ = ["embedded"]
 MIB = 1 << 20
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -75,7 +75,7 @@ def store(tmp_path: Path) -> Iterator[BlobStore]:
 def test_no_acknowledged_blob_is_lost_when_the_server_is_killed(tmp_path: Path, size: int) -> None:
     server = EmbeddedServer(tmp_path)
     acknowledged: list[str] = []
-    with server.endpoint.service(connection_timeout=5, read_timeout=5) as service:
+    with server.endpoint.service(connection_timeout=30, read_timeout=30) as service:
         service.create_container("data")
         container = service.get_container_client("data")
 

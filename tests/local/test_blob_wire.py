@@ -31,7 +31,7 @@ class Wire:
         sas = container_signature(ACCOUNT, KEY, container, permissions="racwdl", valid_for=timedelta(hours=1))
         self._target = f"{parts.path}/{container}"
         self._sas = sas
-        self._socket = socket.create_connection((str(parts.hostname), parts.port), timeout=20)
+        self._socket = socket.create_connection((str(parts.hostname), parts.port), timeout=60)
         self._file = self._socket.makefile("rb")
 
     def close(self) -> None:

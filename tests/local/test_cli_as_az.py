@@ -72,7 +72,8 @@ def test_a_download_as_az_does_replaces_files_and_ours_does_not(staying: Abe, pr
         staying("job", "download", "--name", job, "--output-name", "score", "--download-path", tmp_path)
 
     assert "is there already" in staying("job", "download", job, "--dest", tmp_path, code=1).stderr
-    assert "Its output is 'score'" in staying("job", "download", job, "--output-name", "scor", code=1).stderr
+    wrong = staying("job", "download", job, "--output-name", "scor", code=1)
+    assert "Name 'score', or leave --output-name out" in wrong.stderr
     steps = json.loads(staying("job", "list", "--parent-job-name", job).stdout)
     assert [(step["display_name"], step["status"]) for step in steps] == [("batchscoring", "Completed")]
 

@@ -22,6 +22,7 @@ from azure_batch_endpoints import (
     EnvironmentSpec,
     Job,
     JobStatus,
+    NotFoundError,
     ProvisioningState,
     RetrySettings,
 )
@@ -66,7 +67,7 @@ class Site:
     def score(self, script: str, *, output: str | None = None, **settings: Any) -> Job:
         made = self.endpoint.deployments.create(self.spec(script, **settings))
         return self.endpoint.invoke(self.data, deployment=made, output=output).wait(
-            timeout=60, raise_on_failure=False, progress=False
+            timeout=150, raise_on_failure=False, progress=False
         )
 
     def written(self, job: Job, name: str) -> str:
@@ -209,7 +210,7 @@ def test_files_at_any_depth_by_name(site: Site) -> None:
         (data / name).touch()
     made = site.endpoint.deployments.create(site.spec(NAMES))
 
-    job = site.endpoint.invoke(data, deployment=made).wait(timeout=60)
+    job = site.endpoint.invoke(data, deployment=made).wait(timeout=150)
 
     assert [one.path for one in job.items()] == ["B.txt", "a/b/c/deep.txt", "a/z.txt", "b.txt"]
 
@@ -221,7 +222,7 @@ def test_an_account_among_the_outputs(site: Site) -> None:
 
     lines = [json.loads(line) for line in site.written(job, "_ledger.jsonl").splitlines()]
     assert [(line["path"], line["status"]) for line in lines] == [(one.path, one.status) for one in job.items()]
-    assert rows(again.wait(timeout=60)) == ["predictions.csv"]
+    assert rows(again.wait(timeout=150)) == ["predictions.csv"]
 
 
 def test_what_was_scored_can_be_read(site: Site) -> None:
@@ -236,7 +237,7 @@ def test_what_was_scored_can_be_read(site: Site) -> None:
 def test_a_retry_is_merged_with_what_it_retries(site: Site) -> None:
     first = site.score(FAIL_TWO, mini_batch_size=1)
     site.endpoint.deployments.create(deployment(site.folder / "mended", str(first.deployment_name), NAMES, **ALONE))
-    again = first.retry_failed().wait(timeout=60)
+    again = first.retry_failed().wait(timeout=150)
 
     assert site.written(again, "merged/predictions.csv") == "00.txt\n01.txt\n02.txt\n03.txt\n"
     assert rows(again) == ["01.txt", "03.txt"]
@@ -316,7 +317,7 @@ def test_timeout_is_strict(site: Site) -> None:
             return mini_batch
     """
 
-    job = site.score(script, retry_settings=RetrySettings(max_retries=1, timeout=0.5))
+    job = site.score(script, retry_settings=RetrySettings(max_retries=1, timeout=2))
 
     assert [(one.path, one.error_type) for one in job.items(status="failed")] == [("01.txt", "Timeout")]
 
@@ -389,7 +390,7 @@ def test_environments(site: Site) -> None:
 
     made = site.endpoint.deployments.create(spec)
 
-    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
+    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=150).status is JobStatus.COMPLETED
 
 
 def test_no_roles_no_prices(site: Site) -> None:
@@ -399,7 +400,7 @@ def test_no_roles_no_prices(site: Site) -> None:
     made = site.endpoint.deployments.create(spec)
 
     assert compute.raw["properties"]["properties"]["vmSize"] == "STANDARD_NC24"
-    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
+    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=150).status is JobStatus.COMPLETED
 
 
 def asked(site: Site, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
@@ -446,6 +447,17 @@ def test_the_arm_job_tells_its_output(site: Site) -> None:
 
     assert found["outputs"]["score"]["uri"] == "azureml://datastores/workspaceblobstore/paths/told/"
     assert found["inputs"] is None
+
+
+def test_a_compute_is_looked_up_by_the_job(site: Site) -> None:
+    made = site.endpoint.deployments.create(site.spec(NAMES).changed(compute="azureml:not-yet"))
+    assert made.provisioning_state is ProvisioningState.SUCCEEDED
+
+    with pytest.raises(NotFoundError, match=r"Compute 'not-yet' not found\. There are: .*'local'"):
+        site.endpoint.invoke(site.data, deployment=made)
+
+    site.client.computes.create(ComputeSpec(name="not-yet", min_instances=0, max_instances=1))
+    assert site.endpoint.invoke(site.data, deployment=made).wait(timeout=60).status is JobStatus.COMPLETED
 
 
 def test_nothing_is_throttled(site: Site) -> None:

@@ -161,7 +161,7 @@ HARMFUL = {
 def test_a_script_that_does_it_loses_only_that_mini_batch(bench: Bench, name: str) -> None:
     deed, kind, message = HARMFUL[name]
     bench.script(script(deed))
-    bench.limits = Limits(workers=2, timeout=1, max_tries=1, shutdown_seconds=0.3)
+    bench.limits = Limits(workers=2, timeout=2, max_tries=1, shutdown_seconds=0.3)
 
     outcomes = bench.score(batches(8))
 
@@ -201,7 +201,7 @@ def daemons(tag: str) -> list[int]:
 def test_a_daemon_with_an_emptied_environment_ends_with_its_worker(bench: Bench, tmp_path: Path, end: str) -> None:
     tag = f"daemon of {tmp_path.name}"
     bench.script(script(DAEMON.format(tag=tag) + f"\nopen(os.path.dirname(__file__) + '/started', 'w')\n{end}"))
-    bench.limits = Limits(workers=1, timeout=1, max_tries=1)
+    bench.limits = Limits(workers=1, timeout=4, max_tries=1)
 
     bench.score(batches(8))
 
@@ -434,13 +434,13 @@ def test_an_answer_that_nobody_has_read_yet_counts_although_the_worker_died_afte
 
 def test_a_long_answer_to_a_busy_consumer_is_no_time_out(bench: Bench) -> None:
     bench.script(LONG_ANSWERS.format(deed="pass", rows=60_000))  # more than the socket takes: the worker waits
-    bench.limits = Limits(workers=1, max_tries=1, timeout=0.5, group_seconds=0.0)
+    bench.limits = Limits(workers=1, max_tries=1, timeout=5, group_seconds=0.0)
     busy = threading.Event()
     outcomes: list[Outcome] = []
 
     for group in bench.engine().run(batches(8, 2)):
         outcomes += group
-        busy.wait(0.7)  # longer than the limit
+        busy.wait(6 if len(outcomes) == 1 else 0)  # longer than the limit
 
     assert [(outcome.number, outcome.failure) for outcome in outcomes] == [(n, None) for n in range(4)]
 

@@ -95,7 +95,7 @@ def test_the_guilty_files_are_found_and_their_neighbours_keep_their_rows(bench: 
 
 def test_a_file_that_hangs_is_found_too(bench: Bench) -> None:
     bench.script(poison("time.sleep(60)", 2))
-    bench.limits = Limits(workers=2, timeout=0.3, max_tries=1, isolate=True)
+    bench.limits = Limits(workers=2, timeout=1, max_tries=1, isolate=True)
 
     (outcome,) = bench.score(batches(4, size=4))
 
@@ -209,7 +209,7 @@ def test_cancelling_and_closing_end_a_search_in_the_middle(bench: Bench) -> None
 
 def test_retries_leave_half_of_the_workers_to_others(bench: Bench) -> None:
     bench.script(poison("time.sleep(60)", 0, 1))
-    bench.limits = Limits(workers=2, timeout=0.5, max_tries=3, group_seconds=0)
+    bench.limits = Limits(workers=2, timeout=1, max_tries=3, group_seconds=0)
     began, ended = time.monotonic(), {}
 
     for group in bench.engine().run(batches(7)):

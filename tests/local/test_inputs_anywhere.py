@@ -111,7 +111,7 @@ class Local:
 
 def texts(job: Job) -> dict[str, str]:
     """Return the text of each input by its path; what the script saw must fit what the job says of it."""
-    done = job.wait(timeout=60)
+    done = job.wait(timeout=150)
     rows = [json.loads(line) for line in done.results.to_pandas()[0]]
     items = list(done.items())
     assert len(rows) == len(items)
@@ -124,7 +124,7 @@ def texts(job: Job) -> dict[str, str]:
 def refused(job: Job) -> str:
     """Return why a job failed; never with a signature in it."""
     with pytest.raises(abe.JobFailedError) as caught:
-        job.wait(timeout=60)
+        job.wait(timeout=150)
     logs = "".join(map(str, job.logs()))
     assert "SECRET" not in str(caught.value) + logs and "sig=" not in str(caught.value) + logs
     assert job.refresh().progress is None or job.progress is None or not job.progress.items_done
@@ -467,7 +467,7 @@ def test_a_job_that_is_taken_up_again_reads_the_same_place_and_its_signature_sta
     bench = Bench.open(root)
     row = bench.submit(slow, data=data, mini_batch_size=1, max_concurrency_per_instance=1)
     bench.wait_for(row, lambda job: job.progress and json.loads(job.progress)["done"])
-    assert bench.scheduler.close(10)
+    assert bench.scheduler.close(60)
     bench.state.close()
     bench.store.close()
     bench = Bench.open(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
@@ -50,7 +52,7 @@ def test_a_wait_goes_on_while_its_service_is_killed_again_and_again(client: Batc
     job = client.jobs.get(submitted(client, tmp_path))
     ledger = tmp_path / "root/jobs" / job.name / "ledger.sqlite"
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(job.wait, timeout=60)
+        waiting = pool.submit(job.wait, timeout=150)
         for number in range(3):
             wait_until(partial(has_finished, ledger, 4 * number))
             before = killed(client)
@@ -64,7 +66,7 @@ def test_a_wait_goes_on_while_its_service_is_killed_again_and_again(client: Batc
 def test_jobs_go_on_though_their_client_asks_nothing(client: BatchClient, tmp_path: Path) -> None:
     name = submitted(client, tmp_path)
     killed(client)
-    wait_until(lambda: has_finished(tmp_path / "root/jobs" / name / "ledger.sqlite", COUNT), 30)
+    wait_until(lambda: has_finished(tmp_path / "root/jobs" / name / "ledger.sqlite", COUNT), 100)
 
 
 def test_each_call_finds_the_service_there_again_reads_and_writes_alike(client: BatchClient) -> None:
@@ -93,7 +95,7 @@ def test_an_upload_that_the_service_dies_under_ends_whole_and_the_job_is_started
         for number in (1, 2):
             wait_until(lambda number=number: stored() > before + 150 * number)  # type: ignore[misc] # a bool
             killed(client)
-        job = invoked.result().wait(timeout=60)
+        job = invoked.result().wait(timeout=150)
     job.results.download(tmp_path / "results")
     rows = (tmp_path / "results/predictions.csv").read_text().split()
     assert sorted(map(int, rows)) == list(range(600))
@@ -114,7 +116,8 @@ def test_clients_of_one_root_bring_back_one_service(tmp_path: Path) -> None:
 def test_a_service_that_was_told_to_end_is_not_started_again(client: BatchClient, tmp_path: Path) -> None:
     pid = pid_of(client)
     running.stop(tmp_path / "root")
-    with pytest.raises(TransportError, match=r"seems to have ended\. Start it again with BatchClient\.local\(\)"):
+    same_one = re.escape(f"seems to have ended. Start it again with BatchClient.local('{tmp_path / 'root'}').")
+    with pytest.raises(TransportError, match=same_one):
         list(client.endpoints.list())
     ends(pid)
     assert running.find(tmp_path / "root") is None
@@ -184,13 +187,13 @@ from azure_batch_endpoints import BatchClient
 client = BatchClient.local(sys.argv[1])
 print(client.local_service.pid, flush=True)
 del client
-time.sleep(60)
+time.sleep(600)
 """
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         pid = int(holder.stdout.readline())
-        wait_until(lambda: not runs(pid), 10)
+        wait_until(lambda: not runs(pid))
         assert holder.poll() is None
         holder.kill()
 
@@ -217,10 +220,10 @@ def test_a_forked_child_does_not_start_the_service_its_parent_leaves(tmp_path: P
     [
         ({"of_service": True}, "The local service seems to have ended", "Azurite"),
         ({"beside_service": True}, r"Azurite is started again .* service\.log", "seems to have ended"),
-        ({}, "is a storage service running there", "local service"),
+        ({}, "start the storage service there", "local service"),
     ],
 )
-def test_a_store_that_does_not_answer_is_blamed_for_itself(whose: dict[str, bool], said: str, not_said: str) -> None:
+def test_a_store_that_does_not_answer_is_blamed_for_itself(whose: dict[str, Any], said: str, not_said: str) -> None:
     with (
         pytest.raises(TransportError, match=said) as error,
         translated("127.0.0.1:1", "read blob 'a'", secret_url=False, **whose),

@@ -58,7 +58,7 @@ def test_the_how_to_from_compute_to_clean_up(client: BatchClient, tmp_path: Path
     assert endpoint.refresh().default_deployment_name == "blue"
 
     job = endpoint.invoke(data)
-    frame = job.wait(timeout=60).results.to_pandas(columns=["file"])
+    frame = job.wait(timeout=150).results.to_pandas(columns=["file"])
     assert frame["file"].tolist() == expected
     assert job.progress is not None and (job.progress.items_done, job.progress.items_failed) == (8, 0)
     assert [item.path for item in job.items(status="succeeded")] == expected
@@ -71,15 +71,15 @@ def test_the_how_to_from_compute_to_clean_up(client: BatchClient, tmp_path: Path
         f"folder:{registered.uri}",
         abe.local_path(data),
     ):
-        assert endpoint.invoke(given).wait(timeout=60).results.to_pandas()[0].tolist() == expected
-    single = endpoint.invoke(abe.file(f"{registered.uri.rstrip('/')}/03.txt")).wait(timeout=60)
+        assert endpoint.invoke(given).wait(timeout=150).results.to_pandas()[0].tolist() == expected
+    single = endpoint.invoke(abe.file(f"{registered.uri.rstrip('/')}/03.txt")).wait(timeout=150)
     assert single.results.to_pandas()[0].tolist() == ["03.txt"]
 
     client.models.create(ModelSpec(name="numbers", path=Path(str(spec.model)), version="1"))
     green = endpoint.deployments.create(
         spec.model_copy(update={"name": "green", "model": "azureml:numbers:1"}), wait=False
     )
-    green.wait(timeout=60)
+    green.wait(timeout=150)
     output = "folder:azureml://datastores/workspaceblobstore/paths/out/numbers/"
     overridden = endpoint.invoke(
         data,
@@ -91,7 +91,7 @@ def test_the_how_to_from_compute_to_clean_up(client: BatchClient, tmp_path: Path
         error_threshold=0,
         retry_settings=RetrySettings(max_retries=1, timeout=5.0),
         tags={"asked": "by a test"},
-    ).wait(timeout=60)
+    ).wait(timeout=150)
     assert overridden.deployment_name == "green"
     assert overridden.progress is not None and overridden.progress.total == 8
     assert [file.name for file in overridden.results.files()] == ["_ledger.jsonl", "rows.csv"]
@@ -133,7 +133,7 @@ def test_summary_only_keeps_what_the_script_wrote_and_merges_nothing(tmp_path: P
         endpoint.deployments.create(
             deployment(tmp_path, "blue", script, output_action="summary_only"), set_default=True
         )
-        job = endpoint.invoke(numbers(tmp_path / "data", 5)).wait(timeout=60)
+        job = endpoint.invoke(numbers(tmp_path / "data", 5)).wait(timeout=150)
 
         written = [f"0{number}.txt.out" for number in range(5)]
         assert [file.name for file in job.results.files()] == [*written, "_ledger.jsonl"]
@@ -158,7 +158,7 @@ def test_stream_gives_every_line_and_ends_with_the_job(tmp_path: Path) -> None:
         endpoint = client.endpoints.create("streamed")
         endpoint.deployments.create(deployment(tmp_path, "blue", script), set_default=True)
         job = endpoint.invoke(numbers(tmp_path / "data", 12))
-        entries = list(job.stream(timeout=60))
+        entries = list(job.stream(timeout=150))
 
         assert job.status is JobStatus.COMPLETED
         scored = sorted(entry.message for entry in entries if entry.message.startswith("scored"))

@@ -31,7 +31,7 @@ SAVE = """
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow") / "total"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(SAVE), str(folder)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(SAVE), str(folder)], check=True, timeout=250)
     return folder
 
 
@@ -43,7 +43,7 @@ def test_an_mlflow_model_scores_tables_without_a_script(model: Path, tmp_path: P
     with BatchClient.local(tmp_path / "root", workers=1) as client:
         endpoint = client.endpoints.create("taxi")
         made = endpoint.deployments.create(DeploymentSpec(name="mlflowdp", model=model), set_default=True)
-        job = endpoint.invoke(data).wait(timeout=100)
+        job = endpoint.invoke(data).wait(timeout=200)
 
         rows = job.results.to_pandas(columns=["row", "prediction", "file"])
         assert rows.to_dict("list") == {
@@ -55,7 +55,7 @@ def test_an_mlflow_model_scores_tables_without_a_script(model: Path, tmp_path: P
 
         (data / "three.avro").write_text("not a table")
         with pytest.raises(abe.JobFailedError, match=r"File type '\.avro' is not supported") as caught:
-            endpoint.invoke(data).wait(timeout=100)
+            endpoint.invoke(data).wait(timeout=200)
         assert "three.avro" in str(caught.value)
 
 

@@ -36,7 +36,7 @@ class Project:
             command += ["-p", "azure_batch_endpoints.pytest_plugin"]
             environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         done = subprocess.run(
-            [*command, *options], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100
+            [*command, *options], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=250
         )
         return done.stdout + done.stderr
 
@@ -72,7 +72,7 @@ def test_a_function_is_scored_behind_an_endpoint_that_is_gone_after_the_test(pro
             for name in "abc":
                 (tmp_path / "in" / f"{name}.txt").write_text(name * 3)
 
-            job = batch_endpoint(measure).invoke(tmp_path / "in").wait(timeout=60)
+            job = batch_endpoint(measure).invoke(tmp_path / "in").wait(timeout=150)
 
             assert job.results.to_pandas()[0].tolist() == ["a.txt:3", "b.txt:3", "c.txt:3"]
 
@@ -111,7 +111,7 @@ def test_text_init_settings_and_specs_are_taken(project: Project) -> None:
                 (tmp_path / name).write_text(name)
             endpoint = batch_endpoint(score, init=load, settings=RunSettings(mini_batch_size=2))
 
-            assert endpoint.invoke(tmp_path).wait(timeout=60).results.to_pandas()[0].tolist() == [14, 14]
+            assert endpoint.invoke(tmp_path).wait(timeout=150).results.to_pandas()[0].tolist() == [14, 14]
 
         def test_text_in_a_spec(batch_endpoint, scoring_script, tmp_path):
             (tmp_path / "a").write_text("a")
@@ -120,7 +120,7 @@ def test_text_init_settings_and_specs_are_taken(project: Project) -> None:
             endpoint = batch_endpoint(spec)
 
             assert endpoint.default_deployment_name == "mine"
-            assert endpoint.invoke(tmp_path).wait(timeout=60).results.to_pandas()[0].tolist() == ["from text"]
+            assert endpoint.invoke(tmp_path).wait(timeout=150).results.to_pandas()[0].tolist() == ["from text"]
         """
     )
 

@@ -68,13 +68,13 @@ def test_two_hundred_jobs_start_in_order_never_more_than_there_are_slots_and_all
         bench.state.add_job(JobRow(name, f"run-{name}", name, "e", JobStatus.QUEUED, template.request, "2026-01-01"))
     for name in names:
         scheduler.submit(name)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while not all(bench.job(name).status is JobStatus.COMPLETED for name in names):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert began == names
     assert max(at_once) <= 2
-    assert scheduler.close(5)
+    assert scheduler.close(60)
 
 
 def test_closing_with_many_jobs_waiting_starts_none_of_them_and_leaves_them_for_the_next_service(bench: Bench) -> None:
@@ -89,7 +89,7 @@ def test_closing_with_many_jobs_waiting_starts_none_of_them_and_leaves_them_for_
     rows = [bench.state.add_job(bench.row()) for _ in range(10)]
     for row in rows:
         scheduler.submit(row.name)
-    assert scheduler.close(10)
+    assert scheduler.close(60)
     assert began == [row.name for row in rows[:2]]
     assert {bench.job(row.name).status for row in rows} == {JobStatus.QUEUED}
 
@@ -126,7 +126,7 @@ def test_a_job_whose_store_says_nothing_at_all_is_cancelled_at_once(
         away.setattr(EmbeddedBucket, "find", hanging)
         bench.state.add_job(row)
         bench.scheduler.submit(row.name)
-        assert asked.wait(20)
+        assert asked.wait(60)
         bench.scheduler.cancel(row.name)
         bench.wait_for(row, lambda job: job.status is JobStatus.CANCELED, SOON)
         gate.set()
@@ -174,14 +174,14 @@ def test_a_job_that_was_to_stop_when_its_service_ended_is_canceled_by_the_next_o
         "import time\ndef init(): pass\ndef run(m):\n    time.sleep(60 if '2.txt' in m[0] else 0)\n    return m"
     )
     bench.wait_for(row, lambda job: '"done": 1' in (job.progress or ""))
-    assert bench.scheduler.close(10)
+    assert bench.scheduler.close(60)
     bench.state.move_job(row.name, JobStatus.CANCEL_REQUESTED)  # as a service would have that is killed just then
     again = Bench(bench.root, bench.settings, bench.store, bench.state, bench.anew())
     again.scheduler.resume()
     assert again.wait(row).status is JobStatus.CANCELED
     assert again.read(f"out/{row.name}/_ledger.jsonl").count("\n") == 4
     assert "predictions.csv" not in again.names(f"out/{row.name}/")
-    assert again.scheduler.close(5)
+    assert again.scheduler.close(60)
 
 
 def test_a_job_that_waits_to_go_on_after_an_interruption_leaves_its_account_when_it_is_cancelled(bench: Bench) -> None:
@@ -191,7 +191,7 @@ def test_a_job_that_waits_to_go_on_after_an_interruption_leaves_its_account_when
     first = bench.submit(slow, max_concurrency_per_instance=2)
     second = bench.submit(slow)
     bench.wait_for(first, lambda job: '"done": 1' in (job.progress or ""))
-    assert bench.scheduler.close(10)
+    assert bench.scheduler.close(60)
     scheduler = bench.anew()
     bench.state.requeue(first.name)
     scheduler.cancel(first.name)
@@ -199,4 +199,4 @@ def test_a_job_that_waits_to_go_on_after_an_interruption_leaves_its_account_when
     assert bench.read(f"out/{first.name}/_ledger.jsonl").count("\n") == 4
     scheduler.cancel(second.name)
     assert bench.job(second.name).status is JobStatus.CANCELED  # at once: it had not begun
-    assert scheduler.close(5)
+    assert scheduler.close(60)

@@ -68,10 +68,10 @@ def test_rows_come_back_by_name_with_their_files_and_after_a_retry_as_one_table(
     mended, data = tmp_path / "mended", numbers(tmp_path / "data", 10)
     once = RetrySettings(max_retries=1)
     spec = deployment(tmp_path, "tables", TABLES.format(mended=str(mended)), mini_batch_size=4, retry_settings=once)
-    made = endpoint.deployments.create(spec.changed(**{"settings.isolate_failures": True}), set_default=True)
+    made = endpoint.deployments.create(spec.changed(isolate_failures=True), set_default=True)
     assert made.refresh().settings.isolate_failures
 
-    job = endpoint.invoke(data).wait(timeout=60)
+    job = endpoint.invoke(data).wait(timeout=150)
 
     good = [number for number in range(10) if number not in (3, 8)]
     frame = job.results.to_pandas(source_file=True)
@@ -83,7 +83,7 @@ def test_rows_come_back_by_name_with_their_files_and_after_a_retry_as_one_table(
     assert set(job.failed_items()["error_place"]) == {"score.py:13"}
 
     mended.touch()
-    again = job.retry_failed().wait(timeout=60)
+    again = job.retry_failed().wait(timeout=150)
 
     assert again.retry_of == job.name
     assert again.results.to_pandas()["number"].tolist() == [3, 8]
@@ -102,10 +102,10 @@ def test_a_job_can_turn_isolation_off(endpoint: BatchEndpoint, tmp_path: Path) -
     spec = deployment(tmp_path, "off", script, mini_batch_size=4, retry_settings=once, isolate_failures=True)
     off = endpoint.deployments.create(spec)
 
-    job = endpoint.invoke(numbers(tmp_path / "data", 10), deployment=off, isolate_failures=False).wait(timeout=60)
+    job = endpoint.invoke(numbers(tmp_path / "data", 10), deployment=off, isolate_failures=False).wait(timeout=150)
 
     assert len(job.failed_items()) == 6  # the mini-batches of 3 and of 8, whole
-    assert len(job.retry_failed(isolate_failures=True).wait(timeout=60, raise_on_failure=False).failed_items()) == 2
+    assert len(job.retry_failed(isolate_failures=True).wait(timeout=150, raise_on_failure=False).failed_items()) == 2
 
 
 def test_a_cancelled_job_tells_what_it_scored_and_the_rest_is_scored_later(
@@ -120,7 +120,7 @@ def test_a_cancelled_job_tells_what_it_scored_and_the_rest_is_scored_later(
 
     job.cancel()
     with pytest.raises(JobCanceledError, match=r"cancelled after 4 of 8 files\. Rows scored before: .*partial=True"):
-        job.wait(timeout=60)
+        job.wait(timeout=150)
 
     assert job.results.to_pandas(partial=True, source_file=True).to_numpy().tolist() == [
         [f"{number:02}.txt"] * 2 for number in range(4)
@@ -131,7 +131,7 @@ def test_a_cancelled_job_tells_what_it_scored_and_the_rest_is_scored_later(
         job.retry_failed()
 
     released.touch()
-    rest = job.retry_failed(include_pending=True).wait(timeout=60)
+    rest = job.retry_failed(include_pending=True).wait(timeout=150)
 
     assert rest.results.to_pandas()[0].tolist() == [f"{number:02}.txt" for number in range(4, 8)]
     assert rest.results.to_pandas(merged=True)[0].tolist() == [f"{number:02}.txt" for number in range(8)]
@@ -145,7 +145,7 @@ def test_a_failed_job_leaves_the_rows_of_what_succeeded(endpoint: BatchEndpoint,
     job = endpoint.invoke(numbers(tmp_path / "data", 10), deployment=fails)
 
     with pytest.raises(JobFailedError, match=r"KeyError.*score\.py.*(?s:.*)Rows scored before: .*partial=True"):
-        job.wait(timeout=60)
+        job.wait(timeout=150)
 
     scored = job.results.to_pandas(partial=True)["number"].tolist()
     assert job.status is JobStatus.FAILED and set(scored) <= set(range(10)) - {3, 8}

@@ -50,7 +50,7 @@ def test_of_many_processes_that_want_one_root_at_once_one_starts_the_service_and
     assert len({pid for pid, _, _ in told}) == 1
     assert sorted(started for _, started, _ in told) == ["False"] * 5 + ["True"]
     for racer in racers:
-        racer.communicate("done\n", timeout=20)
+        racer.communicate("done\n", timeout=60)
         assert racer.returncode == 0
     wait_until(lambda: not runs(int(told[0][0])))
 
@@ -85,7 +85,7 @@ def test_a_record_of_before_a_reboot_leads_to_nobody_else(tmp_path: Path) -> Non
     port = int(before.base_url.rsplit(":", 1)[1])
     with (
         socket.create_server(("127.0.0.1", port)) as taken,
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other,
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other,
     ):
         (tmp_path / "service.json").write_text(json.dumps({**record, "pid": other.pid}))
         with BatchClient.local(tmp_path) as client:
@@ -112,7 +112,7 @@ def test_after_a_failure_of_its_own_the_service_goes_on_with_the_same_connection
     with LocalService.open(tmp_path) as service:
         with contextlib.closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
             database.execute("ALTER TABLE resources RENAME TO hidden")
-        connection = http.client.HTTPConnection(urlsplit(service.base_url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(service.base_url).netloc, timeout=60)
         asked = []
         workspace = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}/providers/{PROVIDER}/{WORKSPACE}"
         for path in (f"{workspace}/batchEndpoints?api-version=2024-10-01", "/local/health") * 2:

@@ -520,7 +520,7 @@ def test_no_worker_is_left_after_a_job_or_a_cancel(bench: Bench, wait_until: Cal
     before = set(children_of_this_process())  # the blob stores that other tests share
     put_files(bench, 4)
     bench.score()
-    row = bench.submit("import time\ndef init(): pass\ndef run(m): time.sleep(60)")
+    row = bench.submit("import time\ndef init(): pass\ndef run(m): time.sleep(600)")
     bench.wait_for(row, lambda job: job.status is JobStatus.RUNNING)
     bench.scheduler.cancel(row.name)
     bench.wait(row)
@@ -529,7 +529,7 @@ def test_no_worker_is_left_after_a_job_or_a_cancel(bench: Bench, wait_until: Cal
 
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
-    def wait(wanted: Callable[[], bool], seconds: float = 5.0) -> None:
+    def wait(wanted: Callable[[], bool], seconds: float = 50.0) -> None:
         deadline = time.monotonic() + seconds
         while not wanted():
             assert time.monotonic() < deadline

@@ -66,7 +66,7 @@ def test_a_job_whose_service_is_killed_at_a_stage_ends_with_its_undisturbed_resu
         for attempt in range(10):
             job = endpoint.invoke(local_path(data), deployment="quick")
             caught = killed_at(client, root, job, stage)
-            job.wait(timeout=60)
+            job.wait(timeout=150)
             job.results.download(tmp_path / f"{attempt}")
             assert (tmp_path / f"{attempt}/predictions.csv").read_text() == ROWS
             assert [item.status for item in job.items()] == ["succeeded"] * COUNT
@@ -84,7 +84,7 @@ def test_jobs_that_wait_when_the_service_is_killed_are_scored_after_it(tmp_path:
         assert killed_at(client, root, jobs[2], JobStatus.QUEUED)
         gate.touch()
         for number, job in enumerate(jobs):
-            job.wait(timeout=60)
+            job.wait(timeout=150)
             job.results.download(tmp_path / f"{number}")
             assert (tmp_path / f"{number}/predictions.csv").read_text() == ROWS
         assert len(list(client.jobs.list())) == 3
@@ -98,7 +98,7 @@ def test_a_job_that_was_being_cancelled_when_its_service_went_is_cancelled_by_th
     with contextlib.closing(sqlite3.connect(root / "state.sqlite")) as state, state:  # as a kill would leave it
         state.execute("UPDATE jobs SET status = 'CancelRequested' WHERE name = ?", (job.name,))
     with BatchClient.local(root, workers=2) as client:
-        found = client.jobs.get(job.name).wait(timeout=60, raise_on_failure=False)
+        found = client.jobs.get(job.name).wait(timeout=150, raise_on_failure=False)
         assert found.status is JobStatus.CANCELED
         states = [item.status for item in found.items()]
         assert len(states) == COUNT and "succeeded" in states and set(states) <= {"succeeded", "pending"}

@@ -95,14 +95,14 @@ def test_writers_of_all_kinds_lose_nothing_acknowledged_to_kills_at_any_moment(t
     for _ in range(4):
         killed, before = threading.Event(), sum(writer.acknowledged for writer in writers)
         server = EmbeddedServer(tmp_path)
-        with server.endpoint.service(connection_timeout=5, read_timeout=5) as service:
+        with server.endpoint.service(connection_timeout=30, read_timeout=30) as service:
             with contextlib.suppress(HttpResponseError):
                 service.create_container("data")
             container = service.get_container_client("data")
             with ThreadPoolExecutor(WRITERS) as threads:
                 running = [threads.submit(writer.work, container, killed) for writer in writers]
                 moment = before + rng.randrange(20, 150)
-                wait_until(lambda moment=moment: sum(writer.acknowledged for writer in writers) >= moment, 30)  # type: ignore[misc] # a bool
+                wait_until(lambda moment=moment: sum(writer.acknowledged for writer in writers) >= moment, 100)  # type: ignore[misc] # a bool
                 server.process.kill()
                 killed.set()
                 for one in running:

@@ -46,7 +46,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def ends(pid: int) -> None:
-    wait_until(lambda: not runs(pid), 5)
+    wait_until(lambda: not runs(pid))
 
 
 def port_of(base_url: str) -> socket.socket:
@@ -74,7 +74,7 @@ def submitted(client: BatchClient, folder: Path) -> str:
 
 def assert_undisturbed(client: BatchClient, name: str, folder: Path) -> None:
     job = client.jobs.get(name)
-    job.wait(timeout=30)
+    job.wait(timeout=90)
     job.results.download(folder / "results")
     assert (folder / "results/predictions.csv").read_text() == UNDISTURBED
     assert [item.status for item in job.items()] == ["succeeded"] * COUNT
@@ -135,7 +135,7 @@ def test_what_a_script_starts_in_a_session_of_its_own_ends_with_its_worker(bench
         """
         import subprocess
         def init(): pass
-        def run(mini_batch): return [subprocess.Popen(["sleep", "60"], start_new_session=True).pid]
+        def run(mini_batch): return [subprocess.Popen(["sleep", "600"], start_new_session=True).pid]
         """
     )
     assert job.status is JobStatus.COMPLETED, job.error
@@ -153,7 +153,7 @@ def test_what_a_killed_service_left_of_a_job_ends_when_the_job_goes_on(tmp_path:
             def init(): pass
             def run(mini_batch):
                 if os.path.exists({str(tmp_path / "pid")!r}): return ["second"]
-                child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+                child = subprocess.Popen(["sleep", "600"], start_new_session=True)
                 open({str(tmp_path / "draft")!r}, "w").write(str(child.pid))
                 os.rename({str(tmp_path / "draft")!r}, {str(tmp_path / "pid")!r})
                 time.sleep(60)
@@ -164,7 +164,10 @@ def test_what_a_killed_service_left_of_a_job_ends_when_the_job_goes_on(tmp_path:
     with LocalService.open(root) as service:
         wait_until((tmp_path / "pid").exists)
         stray = int((tmp_path / "pid").read_text())
-        os.kill(service.pid, signal.SIGKILL)
+        wardens = started_by(service.pid)  # each would end what its worker's script has started
+        os.kill(service.pid, signal.SIGSTOP)
+        for pid in [*wardens, service.pid]:
+            os.kill(pid, signal.SIGKILL)
         ends(service.pid)
         assert runs(stray)
     with LocalService.open(root):

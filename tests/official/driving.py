@@ -110,7 +110,7 @@ def made(ml: MLClient, one: Entity) -> Entity:
 
 def ended(ml: MLClient, job: BatchJob) -> Job:
     """Return a job when it has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         found = ml.jobs.get(job.name)
         if found.status in ENDED:

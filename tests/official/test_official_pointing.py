@@ -99,7 +99,7 @@ def test_one_environment_variable_is_enough_for_all_but_transfers_of_blobs(
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
 
     assert ran.returncode == 0, ran.stderr

@@ -103,7 +103,7 @@ def test_threads_invoke_side_by_side(ml: MLClient, endpoint: str, data: Data) ->
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow model that doubles."""
     folder = tmp_path_factory.mktemp("flow") / "double"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(SAVE), str(folder)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(SAVE), str(folder)], check=True, timeout=250)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -88,3 +89,26 @@ def test_code_is_found_again_both_ways(local: BatchClient, ml: MLClient, folder:
 
     (folder / "score.py").write_text("# the official client is the first\ndef init(): ...\ndef run(b): return b\n")
     assert ml._code.create_or_update(Code(path=str(folder))).id == code()
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_many_small_files_and_a_large_one_are_found_again_both_ways(
+    local: BatchClient, ml: MLClient, tmp_path: Path, first: str
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number:02} é#%.txt").write_text(f"{first} {number}")
+    (folder / "00 large.bin").write_bytes(os.urandom(17 * 1024 * 1024))
+    (folder / ".gitignore").write_text("*.tmp\nsub\n")
+    (folder / "x.tmp").write_text("never sent")
+    ways = [ours, theirs] if first == "ours" else [theirs, ours]
+    before = stored(local)
+
+    places = [ways[0](local if ways[0] is ours else ml, "data", folder, f"mixed-{first}-1")]
+    after = stored(local)
+    places.append(ways[1](local if ways[1] is ours else ml, "data", folder, f"mixed-{first}-2"))
+
+    assert len(after - before) == 42
+    assert stored(local) == after
+    assert places[0].lower().endswith(places[1].lower().rsplit("/paths/", 1)[-1])

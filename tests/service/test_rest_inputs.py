@@ -129,7 +129,7 @@ def test_the_output_of_a_job_is_an_input_under_each_of_its_names(ready: Service)
     for uri in (asset, f"azureml:azureml_{first.child}_output_data_score:1"):
         assert row(ready, ready.invoke(inputData=folder(uri))).request.inputs[0].uri == PLACE + "out/"
     wrong = ready.invoke(inputData=folder(f"azureml://jobs/{first.name}/outputs/model"))
-    assert wrong.status_code == 404 and "has no output 'model'. It has 'score'." in said(wrong)
+    assert wrong.status_code == 404 and "has no output 'model'. Name 'score', the one it has." in said(wrong)
 
 
 @pytest.mark.parametrize(

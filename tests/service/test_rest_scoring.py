@@ -140,7 +140,8 @@ def test_the_output_of_a_job_is_an_input_of_the_next(ready: Service) -> None:
     first = ready.invoke().json()["name"]
     uri = f"azureml://jobs/{first}/outputs/score/paths/predictions.csv"
     early = ready.invoke(inputData={"x": {"jobInputType": "UriFile", "uri": uri}})
-    assert early.status_code == 409 and "is Queued. Its output is an input when it has completed." in said(early)
+    assert early.status_code == 409
+    assert "is Queued. Wait until it has completed: then its output can be an input." in said(early)
     for status in (JobStatus.PREPARING, JobStatus.RUNNING, JobStatus.FINALIZING, JobStatus.COMPLETED):
         ready.context.state.move_job(first, status)
 
@@ -320,7 +321,7 @@ def test_the_jobs_of_an_endpoint_and_of_a_deployment_are_listed(ready: Service) 
     assert names(f"{prefix}/jobs{version}") == ["three", "two", "one"]
     assert names(f"{prefix}/deployments/Blue/jobs{version}") == ["three", "one"]
     assert names("/scoring/heart/jobs?deployment=green") == ["two"]
-    assert names("/scoring/none/jobs") == []
+    assert ready.get("/scoring/none/jobs").status_code == 404
     assert ready.get(f"{prefix}/jobs/one{version}").json()["properties"]["status"] == "Queued"
 
 
@@ -427,3 +428,19 @@ def test_a_page_without_its_signature_or_with_that_of_another_job_is_refused(rea
 
     for wrong in (address.split("?")[0], address.replace("/one?", "/two?"), address + "0"):
         assert ready.http.get(wrong, headers={"Authorization": ""}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("owner", "text"),
+    [
+        ("batchEndpoints/nope/jobs", "There is no endpoint with name: nope in"),
+        ("batchEndpoints/nope/deployments/blue/jobs", "There is no endpoint with name: nope in"),
+        ("batchEndpoints/heart/deployments/nope/jobs", "There is no deployment with name: nope in endpoint heart"),
+    ],
+)
+def test_the_jobs_of_what_is_not_there_and_never_was_are_no_empty_list(ready: Service, owner: str, text: str) -> None:
+    prefix = f"{BASE}/mferp/managementfrontend{ready.workspace}"
+    answer = ready.get(f"{prefix}/{owner}?api-version=2020-09-01-dataplanepreview")
+
+    assert answer.status_code == 404
+    assert text in said(answer)

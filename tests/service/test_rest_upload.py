@@ -45,7 +45,7 @@ def address(context: ServiceContext) -> Iterator[str]:
         thread.start()
         yield url
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive()
 

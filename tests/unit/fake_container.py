@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from azure_batch_endpoints._storage.blobs import BlobItem, Container
-from azure_batch_endpoints.errors import ConflictError
+from azure_batch_endpoints.errors import ConflictError, PermissionDeniedError
 
 
 class FakeContainer(Container):
@@ -21,6 +21,7 @@ class FakeContainer(Container):
         self.requests: list[str] = []
         self.breaks: dict[str, Exception] = {}
         self.keeps_md5 = True
+        self.refuses_to_list = False
         self._guard = Lock()
 
     def find(self, name: str) -> BlobItem | None:
@@ -29,6 +30,8 @@ class FakeContainer(Container):
 
     def list(self, prefix: str = "") -> Iterator[BlobItem]:
         self.requests.append(f"LIST {prefix}")
+        if self.refuses_to_list:
+            raise PermissionDeniedError("no right to list", status_code=403)
         yield from [self._item(name) for name in sorted(self.blobs) if name.startswith(prefix)]
 
     def upload(
@@ -39,6 +42,7 @@ class FakeContainer(Container):
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = False,
         on_bytes: Callable[[int], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         with self._guard:
             self.requests.append(f"PUT {name}")
@@ -47,9 +51,17 @@ class FakeContainer(Container):
             if name in self.blobs and not overwrite:
                 raise ConflictError("it is there", status_code=409)
             data = path.read_bytes()
+            if check is not None:
+                check()
             self.blobs[name] = (data, dict(metadata or {}), datetime.now(timezone.utc))
         if on_bytes is not None:
             on_bytes(len(data))
+
+    def write(
+        self, name: str, data: bytes, *, overwrite: bool = True, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        with self._guard:
+            self.blobs[name] = (data, dict(metadata or {}), datetime.now(timezone.utc))
 
     def _item(self, name: str) -> BlobItem:
         data, metadata, modified = self.blobs[name]

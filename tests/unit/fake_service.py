@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -38,6 +39,7 @@ class FakeContainer:
     """What of :class:`Container` the results need."""
 
     url = "https://store.blob.core.windows.net/box"
+    credential = None
 
     def __init__(self, blobs: Mapping[str, bytes]) -> None:
         self.blobs = dict(blobs)
@@ -45,11 +47,12 @@ class FakeContainer:
 
     def list(self, prefix: str = "") -> Iterator[BlobItem]:
         self.asked.append(f"list {prefix}")
-        return (BlobItem(n, len(b), None, None, {}) for n, b in sorted(self.blobs.items()) if n.startswith(prefix))
+        found = sorted(name for name in self.blobs if name.startswith(prefix))
+        return (BlobItem(one, len(self.blobs[one]), hashlib.md5(self.blobs[one]).digest(), None, {}) for one in found)
 
-    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+    def read(self, name: str, offset: int = 0, length: int | None = None, *, etag: str = "") -> bytes:
         self.asked.append(f"read {name}")
-        return self.blobs[name][offset:]
+        return self.blobs[name][offset:] if length is None else self.blobs[name][offset : offset + length]
 
     def download(self, name: str, dest: Path) -> None:
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +75,13 @@ class Desk:
     """A workspace over played routes. ``METHOD path`` (a regular expression at the end of the path) to its answers;
     the last answer stays. A route that is not there fails the test."""
 
+    keeps = True
+    """Whether what is put and posted is kept, as a service does: laid over what the played answers say of it."""
+
     def __init__(
         self, routes: Mapping[str, Step | Sequence[Step]], *, base: str = ARM, version: str = API_VERSION
     ) -> None:
+        self._put: dict[str, Any] = {}
         self._routes = {key: list(value) if isinstance(value, Sequence) else [value] for key, value in routes.items()}
         self.transport = FakeTransport(self._answer)
         self.clock = FakeClock()
@@ -83,13 +90,15 @@ class Desk:
 
     def _answer(self, request: requests.PreparedRequest) -> requests.Response:
         path = (request.url or "").split("?", 1)[0]
+        if self.keeps and request.body and (request.method == "PUT" or path == SCORING):
+            self._put[path] = _json(request)
         for key, answers in self._routes.items():
             method, _, pattern = key.partition(" ")
             if request.method == method and re.search(f"{pattern}$", path):
                 step = answers.pop(0) if len(answers) > 1 else answers[0]
                 if isinstance(step, BaseException):
                     raise step
-                return step(request)
+                return keeping(step(request), self._put.get(path))
         raise AssertionError(f"no route for {request.method} {request.url}")
 
     @property
@@ -108,6 +117,34 @@ class Desk:
     def blobs(self, blobs: Mapping[str, bytes]) -> FakeContainer:
         self.workspace.blobs = FakeContainer(blobs)
         return self.workspace.blobs
+
+
+def keeping(response: requests.Response, put: Mapping[str, Any] | None) -> requests.Response:
+    """Return an answer about something that was put or posted, with what was asked for in it."""
+    if put is None or response.status_code >= 300:
+        return response
+    content = response.raw.read()
+    said = json.loads(content) if content[:1] == b"{" else None
+    posted = response.request.method == "POST"
+    body = laid_over(said, {"properties": echoed(put["properties"])} if posted else put) if said else content or None
+    return reply(response.status_code, body, {**response.headers, "Content-Length": "", **_length(body)})(
+        response.request
+    )
+
+
+def echoed(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job's answer says of its request: all but the name, which is the answer's own."""
+    return {name: value for name, value in job.items() if name != "name"}
+
+
+def laid_over(said: Any, asked: Any) -> Any:  # noqa: ANN401 (JSON of any shape)
+    if not isinstance(said, dict) or not isinstance(asked, dict):
+        return asked
+    return {**said, **{key: laid_over(said.get(key), value) for key, value in asked.items()}}
+
+
+def _length(body: object) -> dict[str, str]:
+    return {"Content-Length": str(len(body if isinstance(body, bytes) else json.dumps(body).encode() if body else b""))}
 
 
 def _json(request: requests.PreparedRequest) -> dict[str, Any]:
@@ -202,16 +239,16 @@ def job_body(
     return {"id": PATH.job(name), "name": name, "properties": properties, "systemData": created}
 
 
-def invoked_body(name: str = JOB) -> dict[str, Any]:
+def invoked_body(name: str = JOB, *, deployment: str = "blue") -> dict[str, Any]:
     """A job as the scoring URI answers."""
     return {
-        "id": f"{PATH.deployment('heart', 'blue')}/jobs/{name}",
+        "id": f"{PATH.deployment('heart', deployment)}/jobs/{name}",
         "name": name,
         "properties": {
             "status": "Preparing",
             "name": "brave_pear_1",
             "inputData": {"UriFolder": {"uri": "https://a/b/", "jobInputType": "UriFolder"}},
-            "tags": {"azureml.deploymentname": "blue"},
+            "tags": {"azureml.deploymentname": deployment},
             "properties": {},
             "interactionEndpoints": {"Studio": {"endpoint": f"https://ml.azure.com/runs/{name}"}},
         },

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from azure_batch_endpoints._storage import assets, codes, environments, models
-from azure_batch_endpoints._storage.hashing import scan
+from azure_batch_endpoints._storage.hashing import LocalTree, scan
 from azure_batch_endpoints._workspace import Workspace
 from azure_batch_endpoints.errors import InvalidInputError, LocalPathError, NotFoundError, ServiceError, SpecError
 from azure_batch_endpoints.inputs import Input, dataset, local_path, parse
@@ -460,3 +462,35 @@ def test_a_deployment_of_references_asks_nothing(world: World) -> None:
     made = assets.resolve_deployment(world.workspace, spec)
 
     assert (made.code_id, made.environment_id) == (None, None) and world.service.lines == []
+
+
+def test_the_code_is_hashed_while_the_model_is_sent(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = Event()
+    real_hash, real_upload = LocalTree.code_hash, world.store.upload
+
+    def code_hash(tree: LocalTree, *given: Any) -> str:
+        digest = real_hash(tree, *given)
+        hashed.set()
+        return digest
+
+    def upload(*given: Any, **more: Any) -> None:
+        assert hashed.wait(60), "the code waits for the model"
+        real_upload(*given, **more)
+
+    monkeypatch.setattr(LocalTree, "code_hash", code_hash)
+    monkeypatch.setattr(world.store, "upload", upload)
+
+    world.service.answers |= {"GET codes": {"value": []}, "POST codes": PENDING}
+    spec = DeploymentSpec(name="one", model="model.pkl", code="code", scoring_script="score.py")
+    assert assets.resolve_deployment(world.workspace, spec).code_id
+
+
+def test_an_input_that_is_there_is_not_registered_again(world: World, folder: Path) -> None:
+    first = assets.resolve_input(world.workspace, local_path("data"))
+    known = len(world.known)
+    world.store.requests.clear()
+
+    assert assets.resolve_input(world.workspace, local_path("data")) == first
+    assert [one.split()[0] for one in world.store.requests] == ["HEAD"] and len(world.known) == known

@@ -143,7 +143,7 @@ def test_no_answer_names_the_host_and_a_remedy() -> None:
         "Could not read blob 'b': the storage account at 'acct.blob.core.windows.net' could not be reached. "
         "Check the network, VPN and proxy (HTTPS_PROXY), then try again."
     )
-    assert error.__cause__ is None and error.__suppress_context__
+    assert "SECRET" not in str(error.__cause__) and error.__suppress_context__
 
 
 def test_half_an_answer_is_no_answer() -> None:
@@ -161,11 +161,11 @@ def test_a_store_that_is_gone_is_a_transport_error_without_the_signature(unused_
     url = f"http://127.0.0.1:{unused_port}/acct/data"
     with (
         Container(url, ContainerCredential(sas="sv=2021-12-02&sig=SECRET")) as container,
-        pytest.raises(TransportError, match="is a storage service running there") as caught,
+        pytest.raises(TransportError, match="start the storage service there") as caught,
     ):
         container.find("a")
 
-    assert "SECRET" not in str(caught.value) and caught.value.__cause__ is None
+    assert "SECRET" not in str(caught.value) and "SECRET" not in str(caught.value.__cause__)
 
 
 def test_the_local_service_has_ended_only_when_its_own_store_is_gone() -> None:
@@ -196,10 +196,11 @@ def test_a_web_servers_page_is_not_passed_on_as_an_error_of_storage() -> None:
 
 
 def test_a_refused_signature_gets_no_advice_about_roles() -> None:
-    for secret_url, advice in ((True, "Check until when the signature (SAS) holds"), (False, "Ask for the role")):
+    with_role = "The role 'Storage Blob Data Reader' on the storage account"
+    for secret_url, advice in ((True, "Check until when the signature (SAS) holds"), (False, with_role)):
         with pytest.raises(PermissionDeniedError) as caught, translated("acct", "list", secret_url=secret_url):
             raise answered(403, "application/xml")
-        assert advice in str(caught.value) and str(caught.value).count("role") == (0 if secret_url else 1)
+        assert advice in str(caught.value) and ("role" in str(caught.value)) == (not secret_url)
 
 
 @pytest.fixture

@@ -605,7 +605,7 @@ def test_settings_that_are_hardly_meant_are_warned_of(tmp_path: Path) -> None:
     assert "sets AZUREML_MODEL_DIR, which the service sets itself" in said[3]
     (short,) = found_in(tmp_path, script, settings={"retry_settings": {"timeout": 0.5}})
     (long,) = found_in(tmp_path, script, settings={"retry_settings": {"timeout": 100_000}})
-    assert "hardly any mini-batch is done in that time. It is in seconds" in short.message
+    assert "hardly any mini-batch is done in that time. Give it in seconds" in short.message
     assert "more than a day" in long.message
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime, timezone
@@ -17,8 +18,9 @@ from azure_batch_endpoints import errors
 from azure_batch_endpoints.cli.__main__ import app
 from azure_batch_endpoints.cli.output import Output, Rows, Style
 from azure_batch_endpoints.cli.settings import of_job
-from azure_batch_endpoints.cli.workspace import Connect, Target
+from azure_batch_endpoints.cli.workspace import Connect, Target, _told
 from azure_batch_endpoints.client import BatchClient
+from azure_batch_endpoints.errors import NotKeptWarning
 from azure_batch_endpoints.items import JobProgress
 from azure_batch_endpoints.job import Job
 from azure_batch_endpoints.specs import RetrySettings
@@ -64,7 +66,7 @@ def test_there_is_every_noun_with_its_verbs() -> None:
         verbs.setdefault(noun, set()).add(verb)
 
     asset = {"create", "show", "list", "archive", "restore"}
-    endpoint = {"create", "show", "list", "update", "delete", "invoke", "list-jobs", "set-default"}
+    endpoint = {"create", "show", "list", "update", "delete", "invoke", "compare", "list-jobs", "set-default"}
     deployment = {"create", "show", "list", "update", "delete", "list-jobs", "check", "dry-run"}
     assert verbs == {
         "endpoint": endpoint,
@@ -72,7 +74,7 @@ def test_there_is_every_noun_with_its_verbs() -> None:
         "deployment": deployment,
         "batch-deployment": deployment,
         "job": {
-            *("show", "list", "stream", "logs", "wait", "cancel", "items", "retry-failed", "download"),
+            *("show", "list", "stream", "logs", "wait", "cancel", "items", "retry-failed", "rows", "download"),
             *("archive", "restore"),
         },
         "model": asset,
@@ -312,7 +314,9 @@ def test_an_error_prints_its_text_and_has_its_exit_code(
 
 SAID = {
     "Could not read job 'j1': refused the connection. The local service seems to have ended. "
-    "Start it again with BatchClient.local().": ["a job that had not ended goes on: abe local start --detach"],
+    "Start it again with BatchClient.local('/data/abe').": [
+        "a job that had not ended goes on: abe local start --detach --root '/data/abe'"
+    ],
     "Job 'j1' failed: run() raised KeyError 'age'. Logs: job.logs().": ["raised KeyError 'age'. Logs: abe job logs j1"],
     "The output of job 'j1' (Failed) is empty: 'u' holds no file. See job.error and job.logs().": [
         "See: abe job show j1; abe job logs j1"
@@ -347,6 +351,18 @@ SAID = {
         "Rows scored before, in its folder partial: abe job download j1 --dest .; "
         "the rest: abe job retry-failed j1 --include-pending."
     ],
+    "2 of 3 jobs did not complete:\n- Job 'j1' failed: boom.\nSee job.logs() of each; they are in error.jobs.": [
+        "See the logs of each: abe job logs <job>."
+    ],
+    "The service accepted job 'j1', but did not keep output (asked 'a', kept 'b'). It is there as the service has it. "
+    "Stop it with job.cancel(), unless that will do.": ["Unless that will do, stop it: abe job cancel j1."],
+    "Check job.results before you use them. The service accepted job 'j1'.": [
+        "before you use them: abe job download j1."
+    ],
+    "Deployment 'x', endpoint 'e1'. Call endpoint.set_default(\"x\") again, and name the deployment in invoke() "
+    "until it is.": ["name it with --deployment-name until it is: abe endpoint set-default e1 x."],
+    "1 of 2 jobs has not ended after 3 s: 'j1' (Running). They go on; wait for them again, or return to one with "
+    "client.jobs.get(name).": ["They go on: abe job wait …"],
     "Nothing failed in job 'j1', but 3 files were never scored. Retry them too: include_pending=True.": [
         "Retry them too: --include-pending."
     ],
@@ -399,3 +415,14 @@ def test_invoke_wants_exactly_one_input() -> None:
 
     assert (none.exit_code, two.exit_code) == (1, 1)
     assert "--input-dataset" in none.stderr
+
+
+def test_what_the_service_did_not_keep_is_said_in_words_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with _told(Output()):
+        warnings.warn("The tags are gone. Leave them out, or look at it with refresh().", NotKeptWarning, stacklevel=1)
+        warnings.warn("The tags are gone. Leave them out, or look at it with refresh().", NotKeptWarning, stacklevel=1)
+    said = "Warning: The tags are gone. Leave them out, or look at it with its verb show.\n"
+    assert capsys.readouterr() == ("", said * 2)
+
+    with pytest.warns(DeprecationWarning, match="of another library"), _told(Output()):
+        warnings.warn("of another library", DeprecationWarning, stacklevel=1)

@@ -119,7 +119,7 @@ def test_a_name_that_is_none_is_refused_by_its_own_name(name: str, value: object
     "url", ["management.azure.com", "http://gateway.example", "https://me@gateway.example", "https://", "https://[::1"]
 )
 def test_an_address_that_cannot_be_one_is_refused_by_its_own_name(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"base_url: .* Write it as https://management\.azure\.com\."):
+    with pytest.raises(InvalidInputError, match=r"base_url: .* The cloud's own is https://management\.azure\.com\."):
         client(base_url=url)
 
 

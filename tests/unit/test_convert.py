@@ -147,6 +147,14 @@ def test_settings_that_the_service_leaves_out_take_its_defaults() -> None:
     assert convert.settings_from(models.DeploymentProperties.read({})) == RunSettings()
 
 
+@pytest.mark.parametrize(("name", "value"), [("A=B", "1"), ("", "1"), ("A\0", "1"), ("A", "x\0y")])
+def test_variables_that_no_process_can_have_are_refused_of_a_body_too(name: str, value: str) -> None:
+    body = models.DeploymentProperties.read({"environmentVariables": {name: value}})
+
+    with pytest.raises(SpecError, match="variable"):
+        convert.settings_from(body)
+
+
 def test_overrides_of_a_job_lie_over_the_deployments_settings() -> None:
     base = RunSettings(mini_batch_size=7, error_threshold=3, retry_settings=RetrySettings(max_retries=5, timeout=9))
     asked = models.BatchJobProperties.read(

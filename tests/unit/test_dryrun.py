@@ -57,7 +57,7 @@ def test_what_cannot_be_tried_is_refused(tmp_path: Path) -> None:
     scripted = {"code": tmp_path, "scoring_script": "score.py"}
 
     remote = DeploymentSpec(name="blue", model="azureml:m:1", code=tmp_path, scoring_script="score.py")
-    with pytest.raises(LocalPathError, match=r"holds no file\. Nothing was scored"):
+    with pytest.raises(LocalPathError, match=r"holds no file\. Name a folder with files\. Nothing was scored"):
         remote.dry_run(tmp_path / "data")
     with pytest.raises(LocalPathError, match=r"does not exist .* Nothing was scored"):
         remote.dry_run(tmp_path / "none")
@@ -68,7 +68,7 @@ def test_what_cannot_be_tried_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="the model 'azureml:m:1' is not local"):
         remote.dry_run(tmp_path / "score.py")
     there = DeploymentSpec(name="blue", model=tmp_path / "model", code="azureml:c:1", scoring_script="score.py")
-    with pytest.raises(InvalidInputError, match="a dry run needs the scoring script as a local folder"):
+    with pytest.raises(InvalidInputError, match="a dry run needs the scoring script on this machine"):
         there.dry_run(tmp_path / "score.py")
     with pytest.raises(InvalidInputError, match="files is -1; it must be 0 or more"):
         DryRun((), 0.0, 0, RunSettings()).estimate(files=-1)

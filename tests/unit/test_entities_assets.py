@@ -104,7 +104,7 @@ def test_2021_has_another_word_for_the_type_of_a_model(said: str, kind: str) -> 
 def test_an_answer_that_cannot_be_read_is_this_packages_error() -> None:
     desk = Desk({"GET digits/versions": reply(body={"value": [{"id": "x", "properties": "none"}]})})
 
-    with pytest.raises(TransportError, match="The answer about 'x' has a shape that this version cannot read"):
+    with pytest.raises(TransportError, match="The answer about 'x' cannot be read"):
         Models(desk.workspace).get("digits")
 
 

@@ -193,7 +193,7 @@ def test_update_keeps_what_is_not_given() -> None:
         5,
     )
     assert (second["tags"], second["properties"]["environmentVariables"]) == ({"b": "2"}, {"A": "1"})
-    assert (third["properties"]["miniBatchSize"], third["properties"]["description"]) == (1, "first")
+    assert (third["properties"]["miniBatchSize"], third["properties"]["description"]) == (1, "new")
     assert first["properties"]["codeConfiguration"]["codeId"] == CODE
 
 

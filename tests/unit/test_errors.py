@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from azure_batch_endpoints import errors
+from azure_batch_endpoints._refusals import from_response
 from azure_batch_endpoints.errors import (
     AuthenticationError,
     BatchEndpointsError,
@@ -20,7 +21,6 @@ from azure_batch_endpoints.errors import (
     SpecError,
     TooManyRequestsError,
     WaitTimeoutError,
-    from_response,
     redact,
 )
 
@@ -64,13 +64,14 @@ def test_the_innermost_code_all_messages_and_the_request_id_are_told() -> None:
     assert error.target == "t"
     assert error.request_id == "r-1"
     assert str(error) == (
-        "Could not read endpoint 'heart': Not found. There is no endpoint with name: heart. Request id r-1."
+        "Could not read endpoint 'heart': Not found. There is no endpoint with name: heart. Check the name, and "
+        "resource_group and workspace of the client. Request id r-1."
     )
 
 
 @pytest.mark.parametrize(
     "body",
-    ["", None, [], 3, {}, {"error": None}, {"error": "x"}, {"error": {"details": None}}, {"error": {"details": ["x"]}}],
+    ["", None, [], 3, {}, {"error": None}, {"error": 7}, {"error": {"details": None}}, {"error": {"details": ["x"]}}],
 )
 def test_a_body_of_any_shape_makes_an_error_and_no_crash(body: object) -> None:
     assert "the service answered 500" in str(from_response(500, {}, body, action="read"))
@@ -85,7 +86,9 @@ def test_a_remedy_follows_where_there_is_one() -> None:
     assert "AzureML Data Scientist" in str(from_response(403, {}, None, action="read"))
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("soon", None), (None, None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("3", 3.0), ("soon", None), (None, None), ("-1", None), ("inf", None), ("nan", None)]
+)
 def test_too_many_requests_tells_how_long_to_wait(header: str | None, seconds: float | None) -> None:
     error = from_response(429, {} if header is None else {"Retry-After": header}, None, action="read")
 

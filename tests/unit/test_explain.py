@@ -7,6 +7,7 @@ import pytest
 from azure_batch_endpoints.local import explain
 from azure_batch_endpoints.local.engines.base import EngineError, Failure
 from azure_batch_endpoints.local.ledger_values import FirstError
+from azure_batch_endpoints.local.worker import telling
 from azure_batch_endpoints.specs import RetrySettings, RunSettings
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "score.py", line 3, in run\n'
@@ -56,6 +57,18 @@ def test_data_in_a_message_is_cut_and_stays_whole_in_the_traceback() -> None:
     first, _, traceback = told.partition("\n\n")
     assert len(first) < 700 and "The only file failed." in first
     assert traceback == long
+
+
+def test_a_message_of_megabytes_is_told_by_its_beginning_and_end_with_its_length() -> None:
+    try:
+        raise ValueError("first" + "z" * 2_000_000 + "last")
+    except ValueError as error:
+        told = telling.describe(error, "/code")
+
+    assert len(told["message"]) < 4_200 and len(told["traceback"]) < 16_200
+    assert told["message"].startswith("firstz") and told["message"].endswith("zlast")
+    assert "[... 1,996,009 of 2,000,009 characters left out ...]" in told["message"]
+    assert told["traceback"].startswith("Traceback (most") and "zlast" in told["traceback"][-10:]
 
 
 def test_a_module_that_is_missing_is_told_with_where_to_install_it() -> None:

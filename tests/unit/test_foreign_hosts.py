@@ -68,7 +68,7 @@ def in_cancel(desk: Desk) -> object:
 
 
 def in_invoke(desk: Desk) -> object:
-    return BatchEndpoints(desk.workspace).get("heart").invoke(folder("https://a.net/b"))
+    return BatchEndpoints(desk.workspace).get("heart").invoke(folder("https://a/b"))
 
 
 def in_job_list(desk: Desk) -> object:

@@ -109,7 +109,7 @@ def test_a_missing_path_without_a_likely_sibling_gets_general_advice(tmp_path: P
         scan(tmp_path / "nothing" / "like" / "it", role="Model")
 
 
-@pytest.mark.parametrize("content", [[], ["inner/"], [".amlignore:*"]])
+@pytest.mark.parametrize("content", [[], ["inner/"]])
 def test_a_folder_without_files_is_refused(tmp_path: Path, content: list[str]) -> None:
     for name in content:
         if name.endswith("/"):
@@ -118,6 +118,15 @@ def test_a_folder_without_files_is_refused(tmp_path: Path, content: list[str]) -
             (tmp_path / name.split(":")[0]).write_text(name.split(":")[1])
 
     with pytest.raises(LocalPathError, match=r"is an empty folder. Put files into it"):
+        scan(tmp_path)
+
+
+@pytest.mark.parametrize("name", [".amlignore", ".gitignore"])
+def test_a_folder_whose_files_are_all_left_out_is_not_called_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data.csv").write_text("1")
+    (tmp_path / name).write_text("*\n")
+
+    with pytest.raises(LocalPathError, match=rf"holds only files that its '\{name}' leaves out\. Take lines out of"):
         scan(tmp_path)
 
 

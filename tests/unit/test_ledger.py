@@ -105,7 +105,7 @@ def test_a_ledger_of_another_mini_batch_size_or_version_or_none_is_refused(tmp_p
     with sqlite3.connect(tmp_path / "ledger.db") as database:
         database.execute("PRAGMA user_version = 7")
     database.close()
-    with pytest.raises(LedgerConflict, match="is of version 7; this release reads version 2"):
+    with pytest.raises(LedgerConflict, match="is of version 7; this release reads version 3"):
         Ledger(tmp_path / "ledger.db", 2)
 
 

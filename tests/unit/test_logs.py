@@ -11,7 +11,7 @@ import requests
 
 from azure_batch_endpoints._entity import Snapshot
 from azure_batch_endpoints._wire.jobview import job_view
-from azure_batch_endpoints.errors import TransportError, WaitTimeoutError
+from azure_batch_endpoints.errors import PermissionDeniedError, TransportError, WaitTimeoutError
 from azure_batch_endpoints.job import Job
 from azure_batch_endpoints.logs import LogReader
 from azure_batch_endpoints.states import JobStatus
@@ -99,6 +99,19 @@ def test_stream_stops_at_its_deadline_and_names_the_job() -> None:
     assert desk.clock.now == pytest.approx(20, abs=0.5)
 
 
+def test_a_stream_whose_job_has_ended_but_whose_last_lines_do_not_come_says_so() -> None:
+    job, _ = job_at(
+        {
+            f"GET jobs/{JOB}": reply(body=job_body("Completed")),
+            "GET runs/child-1/details": details(DRIVER),
+            f"GET {DRIVER}": reply(503),
+        }
+    )
+
+    with pytest.raises(WaitTimeoutError, match=r"is Completed, but its last log lines .* within 20 s.*job\.logs\(\)"):
+        list(job.stream(timeout=20))
+
+
 def test_a_job_whose_run_is_not_known_yet_has_no_lines_yet() -> None:
     desk = Desk({**BASICS, "GET children": not_found()})
 
@@ -131,6 +144,80 @@ def test_the_jobs_own_log_and_its_childs_are_two_files() -> None:
     reader = LogReader(desk.workspace, JOB)
 
     assert [one.message for _ in range(2) for one in reader.read()] == ["of the job itself", "of the child"]
+
+
+def test_a_log_of_the_job_that_was_begun_is_read_on_when_its_child_appears_and_copies_of_the_childs_are_not() -> None:
+    own, copied = "logs/azureml/executionlogs.txt", DRIVER
+    job, _ = job_at(
+        {
+            f"GET jobs/{JOB}": [*[reply(body=job_body())] * 2, reply(body=job_body("Completed"))],
+            f"GET runs/{JOB}/children": [reply(body={"value": []}), CHILDREN],
+            f"GET runs/{JOB}/details": [details(own), details(own, copied)],
+            "GET runs/child-1/details": details(DRIVER),
+            f"GET {own}": growing("submit", "submitting\n", "submitting\nfinished"),
+            f"GET {DRIVER}": growing("of the child\n"),
+        }
+    )
+
+    assert [one.message for one in job.stream()] == ["submitting", "of the child", "finished"]
+
+
+def test_a_job_that_failed_before_it_had_a_child_gives_its_own_lines_to_the_last() -> None:
+    job, _ = job_at(
+        {
+            f"GET jobs/{JOB}": [reply(body=job_body()), reply(body=job_body("Failed"))],
+            f"GET runs/{JOB}/children": reply(body={"value": []}),
+            f"GET runs/{JOB}/details": details(DRIVER),
+            f"GET {DRIVER}": growing("no image\n", "no image\ngiving up"),
+        }
+    )
+
+    assert [one.message for one in job.stream()] == ["no image", "giving up"]
+    assert job.status is JobStatus.FAILED
+
+
+def test_an_address_whose_signature_has_run_out_is_asked_for_anew() -> None:
+    job, desk = job_at(
+        {
+            f"GET jobs/{JOB}": [*[reply(body=job_body())] * 3, reply(body=job_body("Completed"))],
+            "GET runs/child-1/details": details(DRIVER),
+            f"GET {DRIVER}": [
+                *growing("one\n"),
+                reply(403, b"<Error/>"),
+                reply(403, b"<Error/>"),
+                *growing("one\ntwo\n"),
+            ],
+        }
+    )
+
+    assert [one.message for one in job.stream()] == ["one", "two"]
+    assert sum("child-1/details" in one for one in desk.sent) == 4
+
+
+def test_an_address_that_is_refused_each_time_is_an_error_in_the_end() -> None:
+    job, desk = job_at(
+        {
+            f"GET jobs/{JOB}": reply(body=job_body()),
+            "GET runs/child-1/details": details(DRIVER),
+            f"GET {DRIVER}": reply(403, b"<Error/>"),
+        }
+    )
+
+    with pytest.raises(PermissionDeniedError, match="read log"):
+        list(job.stream())
+    assert desk.clock.now < 60
+
+
+def test_a_log_that_is_taken_away_still_gives_the_line_that_was_begun() -> None:
+    job, _ = job_at(
+        {
+            f"GET jobs/{JOB}": [reply(body=job_body()), reply(body=job_body("Canceled"))],
+            "GET runs/child-1/details": [details(DRIVER), not_found()],
+            f"GET {DRIVER}": growing("one\nhalf"),
+        }
+    )
+
+    assert [one.message for one in job.stream()] == ["one", "half"]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_call_that_was_given_up_without_a_sign_is_not_made_again() -> None:
 
     def silent() -> bool:
         asked.append("once")
-        return gate.wait(60)
+        return gate.wait(200)
 
     with pytest.raises(TransportError, match="no sign of the store"):
         job.patience.place("elsewhere", known=True).patiently(lambda: job.patience.apart(silent))
@@ -138,7 +138,7 @@ def test_a_call_set_apart_does_not_hold_up_a_job_that_is_to_stop() -> None:
     job, gate = Job(), threading.Event()
     threading.Timer(0.1, job.cancel.set).start()
     with pytest.raises(Interrupted):
-        job.patience.apart(lambda: gate.wait(60))
+        job.patience.apart(lambda: gate.wait(200))
     gate.set()
 
 
@@ -153,7 +153,7 @@ def test_a_call_set_apart_gives_its_value_or_its_error() -> None:
 def test_a_transfer_without_a_sign_is_given_up_and_one_that_goes_on_is_not() -> None:
     job, gate = Job(seconds=0.1, silence=0.5), threading.Event()
     with pytest.raises(TransportError, match=r"no sign of the store for 0.5 s"):
-        job.patience.apart(lambda: gate.wait(60))
+        job.patience.apart(lambda: gate.wait(200))
     gate.set()
 
     def slow() -> str:
@@ -179,12 +179,12 @@ def test_an_answer_to_what_was_asked_before_does_not_end_the_waiting() -> None:
 
     def late() -> str:
         asked.set()
-        gate.wait(60)
+        gate.wait(200)
         return "late"
 
     early = threading.Thread(target=place.patiently, args=(late,))
     early.start()
-    assert asked.wait(20)
+    assert asked.wait(60)
     threading.Timer(0.1, job.cancel.set).start()
     with pytest.raises(Interrupted):
         place.patiently(failing(*[TransportError("no answer")] * 10_000))

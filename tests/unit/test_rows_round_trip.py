@@ -61,6 +61,8 @@ def column(kind: str, size: int) -> st.SearchStrategy[Any]:
         "objects of int": st.integers() | st.none(),
         "objects of bool": st.booleans() | st.none(),
         "objects of float": NUMBERS,
+        "objects of Decimal": st.decimals(allow_nan=False) | st.none(),
+        "objects of date": st.dates() | st.none(),
         "category": TEXTS | st.none(),
     }
     whole = kind not in several
@@ -82,7 +84,7 @@ KINDS = [
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "Int8", "Int64", "UInt64"),
     *("float64", "float32", "float16", "Float64", "bool", "boolean"),
     *("str", "str or None", "string", "datetime64[ns]", "timedelta64[ns]", "category"),
-    *("objects of int", "objects of bool", "objects of float"),
+    *("objects of int", "objects of bool", "objects of float", "objects of Decimal", "objects of date"),
 ]
 
 

@@ -169,8 +169,8 @@ def test_the_file_that_the_docs_show_of_each_kind_is_read(kind: str, text: str, 
         (DeploymentSpec, f"{BASE}resources: {{instance_type: big}}\n", 3, "run on the nodes of their compute"),
         (DeploymentSpec, f"{BASE}auth_mode: aad_token\n", 3, "Read the file with EndpointSpec"),
         (DeploymentSpec, f"{BASE}environment: {{build: {{path: .}}}}\n", 3, "Build and push the image"),
-        (DeploymentSpec, f"{BASE}timeout: 3\n", 3, "'timeout' belongs under 'retry_settings'."),
-        (DeploymentSpec, f"{BASE}instance_count: 3\n", 3, "'instance_count' belongs under 'resources'."),
+        (DeploymentSpec, f"{BASE}timeout: 3\n", 3, "'timeout' belongs under 'retry_settings': put it there."),
+        (DeploymentSpec, f"{BASE}instance_count: 3\n", 3, "'instance_count' belongs under 'resources': put it there."),
         (DeploymentSpec, f"{BASE}miniBatchSize: 3\n", 3, "Did you mean 'mini_batch_size'?"),
         (DeploymentSpec, f"{BASE}environment:\n  docker: {{imag: x}}\n", 4, "Did you mean 'image'?"),
         (DeploymentSpec, "name: blue\nmodel: ''\n", 2, "it should be a path or a reference"),
@@ -303,7 +303,7 @@ def test_dotted_overrides_reach_into_the_file_in_either_spelling(tmp_path: Path)
     [
         ({"settings.mini_batch_sze": 3}, "has no field 'settings.mini_batch_sze'. Did you mean 'settings.mini_batch_s"),
         ({"endpoint_name": "x"}, "DeploymentSpec has no field 'endpoint_name'. Known are: code, compute,"),
-        ({"mini_batch_size": 0}, "is 0; it should be greater than or equal to 1. (an override of 'd.yml')"),
+        ({"mini_batch_size": 0}, "is 0; it should be at least 1. (an override of 'd.yml')"),
         ({"model.name": "x"}, "'model' is given as a whole, so 'model.name' cannot be set in it"),
         ({"settings": RunSettings(), "settings.mini_batch_size": 1}, "'settings' is given as a whole"),
     ],
@@ -321,7 +321,7 @@ def test_a_spec_is_changed_by_field_and_by_dotted_key() -> None:
     spec = load("deployment-today.yml")
 
     changed = spec.changed(
-        name="green", **{"settings.retry_settings.timeout": "60", "tags.batching": 8, "model.version": "4"}
+        {"settings.retry_settings.timeout": "60", "tags.batching": 8, "model.version": "4"}, name="green"
     )
 
     assert (changed.name, changed.settings.retry_settings) == ("green", RetrySettings(max_retries=4, timeout=60))
@@ -331,7 +331,23 @@ def test_a_spec_is_changed_by_field_and_by_dotted_key() -> None:
     assert changed.named_in("name") == "", "what is changed is not the file's"
     assert changed.named_in("code") == spec.named_in("code")
     with pytest.raises(SpecError, match=r"DeploymentSpec has no field 'settings\.timeout'"):
-        spec.changed(**{"settings.timeout": 3})
+        spec.changed({"settings.timeout": 3})
+
+
+def test_single_settings_are_changed_by_keyword_also_in_settings_that_are_given() -> None:
+    spec = DeploymentSpec(name="blue", model="azureml:m:1", settings=RunSettings(mini_batch_size=7, error_threshold=2))
+
+    assert spec.changed(mini_batch_size=3).settings == RunSettings(mini_batch_size=3, error_threshold=2)
+    assert spec.changed(settings=RunSettings(), mini_batch_size=3).settings == RunSettings(mini_batch_size=3)
+    assert spec.settings.changed(retry_settings=RetrySettings(timeout=9)).retry_settings.timeout == 9
+
+
+def test_none_is_a_value_and_not_given_is_kept() -> None:
+    spec = DeploymentSpec(name="blue", model="azureml:m:1", description="first", tags={"team": "vision"})
+
+    assert spec.changed(description=None).description is None
+    assert spec.changed(name="green").description == "first"
+    assert spec.changed() == spec
 
 
 # ------------------------------------------------------------------ equality and repr
@@ -389,7 +405,7 @@ def test_whether_failures_are_isolated_is_read_from_a_file(tmp_path: Path, where
     spec = DeploymentSpec.from_yaml(written(tmp_path, BASE + where.format(word)))
 
     assert spec.settings.isolate_failures is meant
-    assert spec.changed(**{"settings.isolate_failures": not meant}).settings.isolate_failures is not meant
+    assert spec.changed(isolate_failures=not meant).settings.isolate_failures is not meant
 
 
 def test_a_number_is_no_truth_value(tmp_path: Path) -> None:
@@ -403,6 +419,6 @@ def test_a_file_names_isolation_only_when_it_is_asked_for(tmp_path: Path) -> Non
     spec = DeploymentSpec.from_yaml(written(tmp_path, BASE))
 
     assert "isolate_failures" not in spec.to_yaml()  # which other readers of the schema do not know
-    asked = spec.changed(**{"settings.isolate_failures": True}).to_yaml(tmp_path / "on.yml")
+    asked = spec.changed(isolate_failures=True).to_yaml(tmp_path / "on.yml")
     assert "isolate_failures: true" in asked
     assert DeploymentSpec.from_yaml(tmp_path / "on.yml").settings.isolate_failures

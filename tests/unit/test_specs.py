@@ -209,9 +209,9 @@ def test_tags_versions_and_variables_stay_as_written(tmp_path: Path) -> None:
         ("mini_batch_size: 1.5", 3, "settings.mini_batch_size", "mini_batch_size is 1.5; it should be a valid integer"),
         ("mini_batch_size: true", 3, "settings.mini_batch_size", "mini_batch_size is True; it should be a number."),
         ("mini_batch_size: ten", 3, "settings.mini_batch_size", "is 'ten'; it should be a valid integer"),
-        ("mini_batch_size: 0", 3, "settings.mini_batch_size", "is 0; it should be greater than or equal to 1."),
+        ("mini_batch_size: 0", 3, "settings.mini_batch_size", "is 0; it should be at least 1."),
         ("mini_batch_size: [1]", 3, "settings.mini_batch_size", "is list; it should be a valid integer"),
-        ("error_threshold: -2", 3, "settings.error_threshold", "greater than or equal to -1"),
+        ("error_threshold: -2", 3, "settings.error_threshold", "at least -1"),
         (
             "retry_settings: {timeout: PT30S}",
             3,
@@ -226,7 +226,12 @@ def test_tags_versions_and_variables_stay_as_written(tmp_path: Path) -> None:
         ),
         ("retry_settings: {timeout: .nan}", 3, "settings.retry_settings.timeout", "is nan"),
         ("retry_settings: {timeout: yes}", 3, "settings.retry_settings.timeout", "is True; it should be a number."),
-        ("retry_settings: 3", 3, "retry_settings", "'retry_settings' needs settings under it (max_retries, timeout)."),
+        (
+            "retry_settings: 3",
+            3,
+            "retry_settings",
+            "'retry_settings' needs settings under it. Give some of: max_retries, timeout.",
+        ),
         (
             "output_action: append_rows",
             3,
@@ -247,7 +252,12 @@ def test_tags_versions_and_variables_stay_as_written(tmp_path: Path) -> None:
             "code and scoring_script go together; scoring_script is missing.",
         ),
         ("code_configuration:\n  scoring_script: s.py", 4, "scoring_script", "code is missing."),
-        ("code_configuration: x", 3, "code_configuration", "needs settings under it (code, scoring_script)"),
+        (
+            "code_configuration: x",
+            3,
+            "code_configuration",
+            "needs settings under it. Give some of: code, scoring_script",
+        ),
         ("type: pipeline", 3, "type", "'type' is 'pipeline': this is a pipeline component deployment"),
         ("tags: [a]", 3, "tags", "tags is list; it should be 'name: value' pairs."),
         ("tags:\n  a: [1]", 4, "tags.a", "tags.a is list; it should be a text."),
@@ -300,7 +310,7 @@ def test_a_deployment_has_a_rule_for_its_name_of_its_own(tmp_path: Path, name: s
 
 
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
-    assert str(refused(tmp_path, "name: blue\n")) == "deployment.yml: DeploymentSpec needs 'model'."
+    assert str(refused(tmp_path, "name: blue\n")) == "deployment.yml: DeploymentSpec needs 'model'. Give it."
     assert refused(tmp_path, "model: m\n").field == "name"
 
 
@@ -366,7 +376,8 @@ def test_a_compute_is_read_and_checked(tmp_path: Path) -> None:
     assert ComputeSpec.from_yaml(written(tmp_path, text)).max_instances == 4
     few = refused(tmp_path, "name: cluster\nmin_instances: 3\nmax_instances: 1\n", ComputeSpec)
     ray = refused(tmp_path, "name: cluster\ntype: ray\n", ComputeSpec)
-    assert (str(few), few.line) == ("deployment.yml, line 3: max_instances is 1, below min_instances 3.", 3)
+    said = "deployment.yml, line 3: max_instances is 1, below min_instances 3. Raise it, or lower min_instances."
+    assert (str(few), few.line) == (said, 3)
     assert 'type="ray" and address="host:port" go together; address is missing.' in str(ray)
     with pytest.raises(SpecError, match='type="ray" is missing'):
         ComputeSpec(name="cluster", address="h:1")
@@ -390,6 +401,18 @@ def test_a_compute_is_read_and_checked(tmp_path: Path) -> None:
             "retry_settings.timeout is 'x'; it should be a valid number",
         ),
         (lambda: RunSettings(retry_settings={"timeot": 1}), "retry_settings: RetrySettings has no field 'timeot'."),
+        (
+            lambda: RunSettings(environment_variables={"A=B": "1"}),
+            "environment_variables: 'A=B' cannot be the name of a variable. Write a name without '='.",
+        ),
+        (
+            lambda: RunSettings(environment_variables={"": "1"}),
+            "environment_variables: '' cannot be the name of a variable. Write a name without '='.",
+        ),
+        (
+            lambda: RunSettings(environment_variables={"A": "SECRET\0"}),
+            "environment_variables: the value of 'A' holds a NUL character. Leave it out.",
+        ),
         (
             lambda: RunSettings(environment_variables={"A": object()}),
             "environment_variables.A is object; it should be a text.",
@@ -415,6 +438,6 @@ def test_a_spec_cannot_be_changed_and_keeps_its_own_copy() -> None:
     variables["A"] = "2"
 
     assert settings.environment_variables == {"A": "1"}
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(SpecError, match=r"changed\(mini_batch_size"):
         settings.mini_batch_size = 3  # type: ignore[misc]  # what a user may try
     assert pickle.loads(pickle.dumps(settings)) == settings

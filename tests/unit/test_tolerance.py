@@ -339,11 +339,11 @@ def test_a_page_in_place_of_an_answer_is_named(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"<html>Bad Gateway</html>", "<html>Bad Gateway</html>"),
+        (b"<html>Bad Gateway</html>", "a web page came with status 502"),
         (b"", "the service answered 502"),
         (b"null", "the service answered 502"),
         (b'{"error": null}', "the service answered 502"),
-        (b'{"error": "plain"}', "the service answered 502"),
+        (b'{"error": "plain"}', "plain"),
         (b'{"error": {"message": "no", "details": null}}', "no"),
         (b'{"error": {"code": "X", "details": [null, {"message": "inner"}]}}', "inner"),
         (b"[1]", "the service answered 502"),

@@ -122,12 +122,12 @@ def test_a_short_uri_is_made() -> None:
 def test_path_parameters_are_quoted() -> None:
     path = WorkspacePath("s", "g", "w")
 
-    assert path.endpoint("a/b c?d#e") == f"{WS}/batchEndpoints/a%2Fb%20c%3Fd%23e"
+    assert path.endpoint("a b c?d#e") == f"{WS}/batchEndpoints/a%20b%20c%3Fd%23e"
     assert path.asset("models", "ä", "1:2") == f"{WS}/models/%C3%A4/versions/1%3A2"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", None])
-def test_a_path_parameter_is_never_empty_none_or_a_step_up(name: str) -> None:
+@pytest.mark.parametrize("name", ["", ".", "..", None, "a/b"])
+def test_a_path_parameter_is_never_empty_none_several_or_a_step_up(name: str) -> None:
     path = WorkspacePath("s", "g", "w")
 
     for ask in (path.endpoint, path.job, path.compute, path.datastore, path.run, path.endpoint_jobs):

@@ -82,11 +82,11 @@ def install(package: Package, node: Node, cache: Path | None = None) -> Path:
             with FileLock(cache / f"{package.name}.lock", timeout=_SECONDS):
                 if not (folder / package.main).is_file():
                     _install(package, node, folder)
-        except Timeout:
+        except Timeout as error:
             raise LocalServiceError(
                 f"Another process has been installing {package.name.title()} in '{cache}' for {_SECONDS} s. "
                 "End it and try again."
-            ) from None
+            ) from error
     return folder / package.main
 
 

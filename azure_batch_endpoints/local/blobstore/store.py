@@ -74,10 +74,10 @@ class BlobStore:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._lock.acquire()
-        except Timeout:
+        except Timeout as error:
             raise StoreInUseError(
                 f"The blob store in '{self.root}' is open in another process. End that one, or use another folder."
-            ) from None
+            ) from error
         try:
             self._start()
         except BaseException:

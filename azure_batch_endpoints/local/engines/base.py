@@ -82,6 +82,8 @@ class Try:
     worker: str | None
     seconds: float
     failure: Failure
+    started: float | None = field(default=None, compare=False)
+    """Unix time at which it began; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Piece:
     sources: tuple[int, ...] | None = None
     """As in `Outcome`, counted from the piece's first file."""
     failure: Failure | None = None
+    started: float | None = field(default=None, compare=False)
+    """As in `Outcome`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ class Outcome:
     while `failed`, `rows`, `seconds` and `attempts` (the most of any piece) sum them up."""
     memory: int | None = None
     """Bytes the worker of the last try had held at most by then; None when it did not tell."""
+    started: float | None = field(default=None, compare=False)
+    """Unix time at which the last try began; None when it never reached a worker."""
 
     @property
     def succeeded(self) -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from azure_batch_endpoints.instrument import DRIVER
 from azure_batch_endpoints.local.engines.base import Failure, WorkerSetup
 from azure_batch_endpoints.local.engines.connection import Connection
 from azure_batch_endpoints.local.engines.devices import VARIABLE, free_device, take_device
@@ -36,7 +37,8 @@ LEAVE_SECONDS = 0.5
 WARDEN_SECONDS = 7.0
 """What a warden has to kill all that its worker started."""
 STACK_SECONDS = 0.05
-"""What a worker that is to be killed has to write down where it is."""
+"""What a worker that is to be killed has to write down where it is; one that is out of time, on a busy machine more."""
+MOST_STACK_SECONDS = 1.0
 HUNG_UP = "the worker process closed its connection to the engine; does the script close files that it did not open?"
 GARBLED = (
     "the worker process sent what is no answer; does the script replace functions of the standard library, "
@@ -88,7 +90,7 @@ class Child:
         """Bytes it held at most, as it said last."""
         self.doom: Doom | None = None
         """Set once it is to be killed, which happens at `kill_at`."""
-        self.kill_at = float("inf")
+        self.kill_at = self._told_by = float("inf")
         self.left_at: float | None = None
         """When it closed the connection; most often it is about to end."""
         self.device: str | None = None
@@ -194,8 +196,17 @@ class Child:
 
         It writes even while the script holds the interpreter.
         """
-        self.doom, self.kill_at = doom, time.monotonic() + STACK_SECONDS
+        now = time.monotonic()
+        self.doom, self.kill_at = doom, now + STACK_SECONDS
+        self._told_by = now + (MOST_STACK_SECONDS if doom.type == "Timeout" else 0.0)  # memory grows while we wait
         self._signal(signal.SIGUSR2)
+
+    def kill_when_told(self, now: float) -> None:
+        """Kill a condemned worker; one that has not written down where it is gets a little more time for it."""
+        if now >= self._told_by or os.fstat(self._stacks).st_size:
+            self.kill()
+        else:
+            self.kill_at = now + STACK_SECONDS
 
     def kill(self) -> None:
         """Kill the worker and all that it has started."""
@@ -268,7 +279,8 @@ class Child:
 
     def _last_stacks(self) -> tuple[str | None, str | None, int | None]:
         data = os.pread(self._stacks, 1 << 16, 0).decode("utf-8", "replace")
-        lines = [line for line in data.splitlines() if f'"{PROGRAM}{os.sep}' not in line]
+        ours = (f'"{PROGRAM}{os.sep}', f'{DRIVER}"')
+        lines = [line for line in data.splitlines() if not any(one in line for one in ours)]
         text = "\n".join(lines) + "\n" if lines else None
         code_dir = self._setup.code_dir.resolve()
         for line in lines:

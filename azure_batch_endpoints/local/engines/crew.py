@@ -94,7 +94,7 @@ class Crew:
             failure = Failure(type(error).__name__, str(error))
             folder = self._setup.cwd or self._setup.code_dir
             how = f"with the interpreter '{self._setup.python}' in '{folder}'"
-            message = f"Worker processes cannot be started {how}: {error}."
+            message = f"Worker processes cannot be started {how}: {error}. Check that both are there."
             raise InitFailed(message, failure) from error
         self._next_worker, self._short_since = self._next_worker + 1, None
         self.children.append(child)
@@ -158,7 +158,7 @@ class Crew:
 
     def _out_of_time(self, child: Child) -> None:
         if child.doom is not None:
-            child.kill()
+            child.kill_when_told(time.monotonic())
         else:
             message = too_long(self._limits.timeout)
             if not child.ready:

@@ -219,13 +219,14 @@ class _Run:
 
     def _end_task(self, child: Child, reply: Reply) -> None:
         batch, seconds = child.queue[0].batch, reply["seconds"]
+        started = time.time() - seconds
         try:
             failure = failure_of(reply, len(batch.items), self._limits.timeout)
             has_rows = failure is None or failure.type == "ShortReturn"
             outcome = (
-                scored(batch, reply, child.segment, child.name)
+                scored(batch, reply, child.segment, child.name, started)
                 if has_rows
-                else lost(batch, seconds, child.name, child.memory)
+                else lost(batch, seconds, child.name, child.memory, started)
             )
         except (KeyError, IndexError, TypeError, ValueError):  # of other files, or what is no range
             child.connection.garbled = True
@@ -278,5 +279,6 @@ class _Run:
         if running is None:
             self._logs.attempt(child.name, "ended while it had nothing to do")
             return
-        outcome = lost(running.batch, time.monotonic() - child.since, child.name, child.memory)
+        seconds = time.monotonic() - child.since
+        outcome = lost(running.batch, seconds, child.name, child.memory, time.time() - seconds)
         self._judge(child, running, outcome, child.cause())

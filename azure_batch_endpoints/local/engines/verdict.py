@@ -89,7 +89,7 @@ def status_of(failed: int, files: int) -> OutcomeStatus:
     return "failed" if failed == files else "partial"
 
 
-def scored(batch: StagedBatch, reply: Reply, segment: str, worker: str) -> Outcome:
+def scored(batch: StagedBatch, reply: Reply, segment: str, worker: str, started: float | None = None) -> Outcome:
     """Return the outcome of a try that came back with rows; files without a row have failed.
 
     `attempts`, `failure` and `tries` are left to the engine.
@@ -112,12 +112,15 @@ def scored(batch: StagedBatch, reply: Reply, segment: str, worker: str) -> Outco
         row_format=RowFormat(reply["kind"], columns) if rows else None,
         sources=None if sources is None else tuple(sources),
         memory=reply.get("memory"),
+        started=started,
     )
 
 
-def lost(batch: StagedBatch, seconds: float, worker: str, memory: int | None = None) -> Outcome:
+def lost(
+    batch: StagedBatch, seconds: float, worker: str, memory: int | None = None, started: float | None = None
+) -> Outcome:
     """Return the outcome of a try of which nothing came back."""
-    indices = tuple([item.index for item in batch.items])
+    failed = tuple([item.index for item in batch.items])
     return Outcome(
-        batch.number, "failed", len(indices), indices, attempts=1, worker=worker, seconds=seconds, memory=memory
+        batch.number, "failed", len(failed), failed, 1, worker, seconds=seconds, memory=memory, started=started
     )

@@ -78,7 +78,7 @@ def end_try(
     """
     task.tries += 1
     if failure is not None:
-        task.lost.append(Try(task.tries, outcome.worker, outcome.seconds, failure))
+        task.lost.append(Try(task.tries, outcome.worker, outcome.seconds, failure, outcome.started))
         if task.tries < task.most:
             return (task,), None
         if limits.isolate and len(task.batch.items) > 1 and failure.type not in NOT_OF_THE_FILES:
@@ -124,6 +124,7 @@ def _piece(batch: StagedBatch, done: Outcome) -> Piece:
         row_format=done.row_format,
         sources=done.sources,
         failure=done.failure,
+        started=done.started,
     )
 
 
@@ -144,4 +145,5 @@ def _summed_up(split: Split, last: Outcome) -> Outcome:
         tries=last.tries,
         pieces=pieces,
         memory=last.memory,
+        started=last.started,
     )

@@ -14,11 +14,13 @@ from azure_batch_endpoints.local.handlers import (
     datastores,
     deployments,
     endpoints,
+    finished_rows,
     history,
     job_changes,
     job_rows,
     jobs,
     logs,
+    mini_batches,
     operations,
     region,
     scoring,
@@ -28,7 +30,20 @@ from azure_batch_endpoints.local.handlers import (
 
 _MODULES = (
     *(workspace, endpoints, deployments, operations, codes, assets, containers),
-    *(datastores, computes, region, jobs, job_rows, job_changes, scoring, history, logs, studio),
+    *(
+        datastores,
+        computes,
+        region,
+        jobs,
+        job_rows,
+        finished_rows,
+        job_changes,
+        mini_batches,
+        scoring,
+        history,
+        logs,
+        studio,
+    ),
 )
 ENTRIES = tuple(entry for module in _MODULES for entry in module.ENTRIES)
 """Every route; where two match, the first one answers."""

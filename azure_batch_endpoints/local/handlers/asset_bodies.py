@@ -90,7 +90,8 @@ def _conda_json(text: str) -> str:
         raise bad_request(f"'condaFile' of the environment is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise bad_request(
-            "'condaFile' of the environment is not a conda file: a mapping with 'dependencies' is needed."
+            "'condaFile' of the environment is not a conda file: a mapping with 'dependencies' "
+            "is needed. Send its whole text."
         )
     return json.dumps(content, indent=2, default=str)
 
@@ -202,7 +203,9 @@ def _output_of_job(context: ServiceContext, job: str, output: str) -> str:
     """Return the folder that a job writes to; a batch scoring job has one output."""
     row = context.state.job(job)
     if row is None:
-        raise ServiceFault(404, "NotFound", f"There is no job '{job}', whose output the asset names.")
+        raise ServiceFault(
+            404, "NotFound", f"There is no job '{job}', whose output the asset names. Check the job's name."
+        )
     if output.lower() != "score":
         raise ServiceFault(404, "NotFound", f"Job '{job}' has no output '{output}'. {existing(['score'])}")
     return row.request.output_uri.rstrip("/") + "/"

@@ -88,7 +88,10 @@ def _refuse_other(context: ServiceContext, kind: Kind, earlier: Resource | None,
     if not other:
         return
     if kind is ENVIRONMENTS:
-        said = f"Environment {place.parent} with version {place.name} is already registered and cannot be changed."
+        said = (
+            f"Environment {place.parent} with version {place.name} is already registered "
+            "and cannot be changed. Register a new version."
+        )
         raise ServiceFault(409, "UserError", f"{said} Its {other[0]} differs: register a new version.")
     said = (
         f"{WORDS[kind.kept].capitalize()} '{place.parent}' has a version '{place.name}' already, "

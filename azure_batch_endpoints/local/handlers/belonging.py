@@ -31,7 +31,7 @@ def check_here(context: ServiceContext, reference: str) -> None:
         raise bad_request(
             f"'{shown(reference)}' belongs to another workspace, '{named.name}'. This local service has the workspace "
             f"'{ids.name}' in group '{ids.resource_group}' only; azureml://datastores/<datastore>/paths/<path> and "
-            "azureml:<name>:<version> are always of the workspace that is asked."
+            "azureml:<name>:<version> are always of the workspace that is asked. Use one of those forms."
         )
 
 

@@ -33,7 +33,7 @@ def kept(name: str, asked: models.ComputeBody) -> dict[str, Any]:
     try:
         spec = convert.compute_spec(name, properties)
     except (ValueError, OverflowError) as error:
-        raise bad_request(f"Compute '{name}' cannot be made: {error}") from error
+        raise bad_request(f"Compute '{name}' cannot be made: {str(error).rstrip('.')}. Correct it.") from error
     if spec.type == "ray":  # recorded but not used, jobs would run here without a word
         raise bad_request(
             f"Compute '{name}' is a Ray cluster, which this version of the local service cannot score on yet. "

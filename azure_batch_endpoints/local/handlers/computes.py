@@ -104,7 +104,7 @@ def refuse_power(call: Call) -> Reply:
         _find(call, name)
     raise bad_request(
         f"Compute '{name}' cannot be started, stopped or restarted: only compute instances can, which batch "
-        "endpoints do not use."
+        "endpoints do not use. Leave it as it is."
     )
 
 

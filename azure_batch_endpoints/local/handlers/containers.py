@@ -92,7 +92,7 @@ def _dated(own: Resource | None, newest: Resource | None) -> Resource:
     """Return the row whose times an asset shows: its own, else its newest version's."""
     found = own or newest
     if found is None:  # deleted since it was looked for
-        raise ServiceFault(404, "NotFound", "The asset has just been deleted.")
+        raise ServiceFault(404, "NotFound", "The asset has just been deleted. Read the list again.")
     return found
 
 

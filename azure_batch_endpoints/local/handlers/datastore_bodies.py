@@ -39,7 +39,7 @@ def check_name(name: str) -> None:
         ServiceFault: 400.
     """
     if not _NAME.fullmatch(name):
-        said = "1 to 255 letters, digits, '-' and '_', a letter or digit first."
+        said = "it must have 1 to 255 letters, digits, '-' and '_', a letter or digit first."
         raise bad_request(f"'{name}' cannot be the name of a datastore: {said}", code="InvalidName")
 
 
@@ -60,7 +60,9 @@ def kept(name: str, asked: models.DatastoreBody, earlier: Resource | None) -> di
     named = {field: sent.get(field) for field in _KINDS[kind]}
     missing = [field for field, value in named.items() if not value]
     if missing:
-        raise bad_request(f"The datastore '{name}' of type {kind} lacks {', '.join(map(repr, missing))}.")
+        raise bad_request(
+            f"The datastore '{name}' of type {kind} lacks {', '.join(map(repr, missing))}. Add what is missing."
+        )
     defaults = {} if kind in ("AzureDataLakeGen1", "OneLake") else _ACCOUNT
     rest = {field: sent.get(field) or value for field, value in defaults.items()}
     if kind == "OneLake":
@@ -92,7 +94,9 @@ def _credentials(name: str, sent: object, earlier: Resource | None) -> tuple[dic
     if not value and before and before["secretsType"] == kind:
         value = before[field]
     if not isinstance(value, str) or not value:
-        raise bad_request(f"The credentials of the datastore '{name}' are of type {kind} and lack 'secrets.{field}'.")
+        raise bad_request(
+            f"The credentials of the datastore '{name}' are of type {kind} and lack 'secrets.{field}'. Add it."
+        )
     return shown, {"secretsType": kind, field: value.removeprefix("?") if field == "sasToken" else value}
 
 

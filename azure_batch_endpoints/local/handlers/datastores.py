@@ -87,7 +87,9 @@ def list_secrets(call: Call) -> Reply:
         return Reply({"secretsType": "AccountKey", "key": call.context.store.key})
     secrets = found.body["secrets"]
     if secrets is None:
-        raise bad_request(f"The datastore '{name}' has no credentials: there are no secrets to list.")
+        raise bad_request(
+            f"The datastore '{name}' has no credentials: there are no secrets to list. Use your own credential."
+        )
     return Reply(dict(secrets))
 
 

@@ -148,7 +148,9 @@ def list_keys(call: Call) -> Reply:
     """Say that batch endpoints have no keys."""
     name = call.names["endpoint"]
     find(call.context, name)
-    raise ServiceFault(400, "UserError", f"Endpoint '{name}' has no keys: batch endpoints take tokens only (AADToken).")
+    raise ServiceFault(
+        400, "UserError", f"Endpoint '{name}' has no keys: batch endpoints take tokens only (AADToken). Send a token."
+    )
 
 
 def scoring_uri(context: ServiceContext, name: str) -> str:

@@ -100,7 +100,7 @@ def resolve_uris(call: Call) -> Reply:
 def _resolved(context: ServiceContext, asset_id: str) -> dict[str, Any]:
     named = asset_name(asset_id)
     if named is None or named.kind != "data":
-        raise bad_request(f"'{asset_id}' is not the id of a data asset.")
+        raise bad_request(f"'{asset_id}' is not the id of a data asset. Send ids as a list of assets answers them.")
     if found := _OUTPUT.fullmatch(named.name):
         uri, kind = find(context, found["run"]).request.output_uri, "UriFolder"
     else:

@@ -38,7 +38,7 @@ def put(call: Call) -> Reply:
     if row is None:
         raise bad_request(
             f"There is no job '{name}' to change, and a PUT makes none. "
-            "Jobs are made by a POST to an endpoint's scoring URI."
+            "Make a job by a POST to an endpoint's scoring URI."
         )
     # A client sends back the description that the service wrote; it stays the service's.
     description = None if asked.description == job_bodies.description(row) else asked.description

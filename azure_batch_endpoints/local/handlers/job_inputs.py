@@ -115,13 +115,19 @@ def _job_output(context: ServiceContext, run: str, output: str, path: str | None
     """Return where a job that has ended put its output, or a path below it."""
     row = context.state.job_of_run(run)
     if row is None:
-        raise ServiceFault(404, "NotFound", f"There is no job '{run}', whose output the input names.")
+        raise ServiceFault(
+            404, "NotFound", f"There is no job '{run}', whose output the input names. Check the job's name."
+        )
     known = _outputs(row)
     if output.lower() not in known:
-        raise ServiceFault(404, "NotFound", f"Job '{row.name}' has no output '{output}'. It has '{known[0]}'.")
+        raise ServiceFault(
+            404, "NotFound", f"Job '{row.name}' has no output '{output}'. Name '{known[0]}', the one it has."
+        )
     if not row.status.is_terminal:
         raise ServiceFault(
-            409, "Conflict", f"Job '{row.name}' is {row.status.value}. Its output is an input when it has completed."
+            409,
+            "Conflict",
+            f"Job '{row.name}' is {row.status.value}. Wait until it has completed: then its output can be an input.",
         )
     return row.request.output_uri.rstrip("/") + "/" + (path or "").lstrip("/")
 
@@ -153,5 +159,8 @@ def _dataset_name(context: ServiceContext, reference: str) -> AssetName:
     check_here(context, reference)
     named = asset_name(reference)
     if named is None or named.kind not in ("", "data"):
-        raise bad_request(f"datasetId '{shown(reference)}' is not the id of a data set.")
+        raise bad_request(
+            f"datasetId '{shown(reference)}' is not the id of a data set. Send datasetName "
+            "and datasetVersion, or its ARM id."
+        )
     return AssetName("data", named.name, named.version, named.label)

@@ -63,7 +63,7 @@ def rows(call: Call) -> Reply:
             blocks, cursor = _page(_runs(call.context, row, of, after, stack), sources=sources)
         except (LedgerConflict, FileNotFoundError) as error:
             text = f"It is not known any more which rows of job '{row.name}' came of which files: {error}"
-            raise ServiceFault(404, "LedgerGone", text) from error
+            raise ServiceFault(404, "LedgerGone", f"{text} Read the output itself.") from error
     return listed(call, [block.body(sources=sources) for block in blocks], cursor)
 
 
@@ -76,7 +76,8 @@ def _runs(context: ServiceContext, row: JobRow, of: str, after: int, stack: Exit
         return own_runs(scored, after)
     request = row.request
     if request.retry_of is None:
-        raise ServiceFault(404, "NotFound", f"Job '{row.name}' retries no other job, so it has no merged rows.")
+        text = f"Job '{row.name}' retries no other job, so it has no merged rows. Ask for its own rows."
+        raise ServiceFault(404, "NotFound", text)
     before = chain_of(request.retry_of, lambda name: _folder(context, name), stack, request.retry_child)
     return merged_runs([*before, scored], after)
 

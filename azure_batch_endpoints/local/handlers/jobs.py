@@ -69,8 +69,8 @@ def _view(word: str) -> bool | None:
     """Return whether a list shows archived jobs only, active ones only, or (None) both."""
     try:
         return _VIEWS[word.lower()]
-    except KeyError:
-        raise bad_request(f"There is no listViewType '{word}'. Use ActiveOnly, ArchivedOnly or All.") from None
+    except KeyError as error:
+        raise bad_request(f"There is no listViewType '{word}'. Use ActiveOnly, ArchivedOnly or All.") from error
 
 
 def _status(word: str | None) -> JobStatus | None:
@@ -134,7 +134,8 @@ def ledger_of(context: ServiceContext, job: str) -> LedgerReader | None:
         raise ServiceFault(
             404,
             "LedgerGone",
-            f"The ledger of job '{job}' is gone: {error} Its output and its logs are all that is known of it.",
+            f"The ledger of job '{job}' is gone: {error} Its output and its logs are all "
+            "that is known of it: read those.",
         ) from error
 
 

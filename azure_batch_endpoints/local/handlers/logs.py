@@ -44,12 +44,13 @@ def read(call: Call) -> FileReply:
     folder = _folder(call.context, job).resolve()
     file = (folder / path).resolve()
     if not file.is_relative_to(folder) or not file.is_file():
-        raise ServiceFault(404, "NotFound", f"Job '{job}' has no log file '{path}'.")
+        raise ServiceFault(404, "NotFound", f"Job '{job}' has no log file '{path}'. List its log files first.")
     wanted = _FROM.fullmatch(call.headers.get("range", "").strip())
     size = file.stat().st_size
     if wanted and int(wanted[1]) >= size:
         headers = {"Content-Range": f"bytes */{size}"}
-        raise ServiceFault(416, "InvalidRange", f"The log file '{path}' has {size} bytes now.", headers=headers)
+        said = f"The log file '{path}' has {size} bytes now. Ask for fewer."
+        raise ServiceFault(416, "InvalidRange", said, headers=headers)
     return FileReply(file)
 
 

@@ -114,7 +114,9 @@ def _ended(context: ServiceContext, job: str, *, pending: bool) -> JobRow:
         )
     failed, left = _left(context, earlier)
     if not failed and not left:
-        raise bad_request(f"Nothing failed in job '{job}': there is nothing to retry.")
+        raise bad_request(
+            f"Nothing failed in job '{job}': there is nothing to retry. Invoke the deployment anew to score all of it."
+        )
     if not failed and not pending:
         raise bad_request(
             f"Nothing failed in job '{job}', but {left} never scored. Retry them too: include_pending=True."
@@ -178,8 +180,17 @@ def _display_name() -> str:
 
 
 def list_all(call: Call) -> Reply:
-    """Answer with the jobs of an endpoint or a deployment, the newest first; they stay when their owner is deleted."""
-    wanted = JobFilter(call.names["endpoint"], call.names.get("deployment") or call.query.get("deployment"))
+    """Answer with the jobs of an endpoint or a deployment, the newest first; they stay when their owner is deleted.
+
+    Raises:
+        ServiceFault: 404, there is neither such an owner nor a job of it.
+    """
+    endpoint, deployment = call.names["endpoint"], call.names.get("deployment") or call.query.get("deployment")
+    wanted = JobFilter(endpoint, deployment)
+    if not call.context.state.jobs(wanted, None, 1):
+        if deployment:
+            deployments.find(call.context, endpoint, deployment)
+        endpoints.find(call.context, endpoint)
     return listed_jobs(call, wanted, batch_job)
 
 
@@ -187,7 +198,9 @@ def get(call: Call) -> Reply:
     """Answer with one job of an endpoint; its status also stands where the sample scripts look first."""
     row = find(call.context, call.names["job"])
     if row.request.endpoint.lower() != call.names["endpoint"].lower():
-        raise ServiceFault(404, "NotFound", f"Endpoint '{call.names['endpoint']}' has no job '{row.name}'.")
+        raise ServiceFault(
+            404, "NotFound", f"Endpoint '{call.names['endpoint']}' has no job '{row.name}'. Check the names."
+        )
     return Reply({**batch_job(call.context, row), "status": row.status.value})
 
 

@@ -86,7 +86,7 @@ def check_asset_name(kind: str, name: str) -> None:
     if not _ASSET_NAME.fullmatch(name):
         raise bad_request(
             f"'{name}' cannot be the name or version of {kind}: 1 to 255 letters, digits, '-', '_' and '.', "
-            "a letter or digit first.",
+            "a letter or digit first. Choose such a name.",
             code="InvalidName",
         )
 

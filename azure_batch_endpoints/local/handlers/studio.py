@@ -44,6 +44,7 @@ def page(call: Call) -> PageReply:
             first=account.first,
             failed=account.failed,
             logs=log_files(call.context, job),
+            timeline=account.timeline,
             again=None if row.status.is_terminal else 2,
         )
     )
@@ -57,11 +58,13 @@ class _Account:
         causes: grouped, a line each.
         first: what failed first, and its traceback.
         failed: path, error and traceback of input files that failed, the first ones.
+        timeline: of its mini-batches, as SVG.
     """
 
     causes: list[str] = field(default_factory=list)
     first: tuple[str, str] | None = None
     failed: list[tuple[str, str, str]] = field(default_factory=list)
+    timeline: str = ""
 
 
 def _account(context: ServiceContext, job: str) -> _Account:
@@ -74,11 +77,12 @@ def _account(context: ServiceContext, job: str) -> _Account:
     with ledger:
         causes, error = [str(cause) for cause in ledger.causes()], ledger.first_error()
         rows = list(ledger.items("failed", limit=_MOST_FAILED))
+        timeline = _render.timeline_svg(ledger.timeline())
     failed = [(row.path, f"{row.error_type} {row.error_message or ''}".strip(), row.traceback or "") for row in rows]
     if error is None:
-        return _Account(causes)
+        return _Account(causes, timeline=timeline)
     what = f"{error.failure.summary}, on {error.path} of mini-batch {error.mini_batch}"
-    return _Account(causes, (what, error.failure.traceback or ""), failed)
+    return _Account(causes, (what, error.failure.traceback or ""), failed, timeline)
 
 
 ENTRIES = (Entry("GET", STUDIO + "{job}", page),)

@@ -6,7 +6,7 @@ objects what follows, with blanks between:
 - "missing": every value is missing; "gaps": some are; "empty": there are empty strings, which look the same
 - "gaps@1,5": both are there, and the rows 1 and 5 (from 0) are the missing ones
 - "none": what is missing is None, not NaN
-- "of:bool", "of:int", "of:float": the values are objects, but all of this type
+- "of:bool", "of:int", "of:float", "of:decimal", "of:date": the values are objects, but all of this type
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from .rows import is_frame
 TEXTS = ("object", "str", "string", "string[pyarrow]", "large_string[pyarrow]")
 MOST_POSITIONS = 100_000
 """Beyond it, missing texts among empty ones are read back as empty."""
-_SCALARS = {"bool": "bool", "int": "int", "float": "float", "bool_": "bool"}
+_SCALARS = {
+    **{"builtins.bool": "bool", "builtins.int": "int", "builtins.float": "float", "numpy.bool_": "bool"},
+    **{"numpy.bool": "bool", "decimal.Decimal": "decimal", "datetime.date": "date"},
+}
+"""Types whose text says the whole value."""
 
 
 def columns_of(result: Any) -> list[list[Any]]:
@@ -47,7 +51,7 @@ def flags(values: Any, text: str) -> list[str]:
         there = [value for value, missing in zip(values, gone) if not missing]
         if len(there) < len(gone) and all(value is None for value, missing in zip(values, gone) if missing):
             found.append("none")
-        kinds = {type(value).__name__ for value in there}
+        kinds = {f"{type(value).__module__}.{type(value).__name__}" for value in there}
         kind = _SCALARS.get(kinds.pop()) if len(kinds) == 1 else None
         found += ["of:" + kind] if kind else []
     return found

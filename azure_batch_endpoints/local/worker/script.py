@@ -17,7 +17,7 @@ from .columns import columns_of
 from .memory import peak_memory
 from .rows import WrongReturnType, count_rows, frame_text, is_frame, list_texts
 from .sources import missing, per_line, sources_of
-from .telling import Invalid, describe, place_of
+from .telling import DRIVER, Invalid, describe, place_of
 
 
 class Worker:
@@ -40,10 +40,20 @@ class Worker:
             seconds = [loaded - began, monotonic() - loaded]
             self._channel.send({"op": "ready", "seconds": seconds, "memory": peak_memory()})
             return True
-        broken = isinstance(error, SyntaxError) and error.filename == str(self._script)
+        broken = isinstance(error, SyntaxError) and self._is_script(error.filename)
         invalid = broken or isinstance(error, Invalid)
         self._channel.send(dict(describe(error, self._code_dir), op="unusable", invalid=invalid))
         return False
+
+    def _is_script(self, filename: str | None) -> bool:
+        """Whether a file is the scoring script, or the one that `instrument` wraps."""
+        return filename == str(self._users_own())
+
+    def _users_own(self) -> Path:
+        """Return the scoring script as the user knows it."""
+        if self._script.name != DRIVER[1:]:
+            return self._script
+        return Path(self._code_dir, getattr(sys.modules.get(self._script.stem), "SCRIPT", ""))
 
     def serve(self) -> None:
         """Score mini-batches until the engine says stop or goes away."""
@@ -62,7 +72,7 @@ class Worker:
         for name in ("init", "run"):
             if not callable(getattr(self._module, name, None)):
                 raise Invalid(
-                    f"'{self._script.name}' defines no function {name}(); it needs init() and run(mini_batch)."
+                    f"'{self._users_own().name}' defines no function {name}(); it needs init() and run(mini_batch)."
                 )
 
     def _score(self, number: int, files: list[str]) -> dict[str, Any]:

@@ -8,8 +8,12 @@ from typing import Any
 
 MOST_MESSAGE = 4_000
 """Characters of an exception's message that are passed on: scripts put their data into them."""
-MOST_TRACEBACK = 60_000
+MOST_TRACEBACK = 16_000
+"""Likewise of the traceback, which has the message again and stands in the error of the job."""
+MOST_DECORATORS = 20
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+DRIVER = os.sep + "_abe_driver.py"
+"""The file that wraps a script where `instrument` is on: its frames are no frames of the user's either."""
 
 
 class Invalid(Exception):
@@ -28,7 +32,7 @@ def describe(error: BaseException, code_dir: str) -> dict[str, Any]:
 def describe_in_full(error: BaseException, code_dir: str) -> dict[str, Any]:
     """Return type, message and traceback of an exception, and file and line in the user's code."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith((HERE, "<frozen importlib")):
+    while frames is not None and is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
     text = "".join(traceback.format_exception(type(error), error, frames))
     lines = traceback.format_exception_only(type(error), error)  # of a SyntaxError indented ones first, then notes
@@ -43,6 +47,11 @@ def describe_in_full(error: BaseException, code_dir: str) -> dict[str, Any]:
     return dict(description, **deepest_place(error, code_dir))
 
 
+def is_ours(filename: str) -> bool:
+    """Whether a frame is none of the user's code."""
+    return filename.startswith((HERE, "<frozen importlib")) or filename.endswith(DRIVER)
+
+
 def deepest_place(error: BaseException, code_dir: str) -> dict[str, Any]:
     """Return file and line of the last frame in the user's code; of a `SyntaxError` there, its own."""
     places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
@@ -55,7 +64,9 @@ def deepest_place(error: BaseException, code_dir: str) -> dict[str, Any]:
 
 
 def place_of(function: Any, code_dir: str) -> dict[str, Any]:
-    """Return where a function of the user's begins."""
+    """Return where a function of the user's begins; of a decorated one, that within."""
+    for _ in range(MOST_DECORATORS):
+        function = getattr(function, "__wrapped__", function)
     code = getattr(function, "__code__", None)
     if code is None or not code.co_filename.startswith(code_dir + os.sep):
         return {}
@@ -65,5 +76,6 @@ def place_of(function: Any, code_dir: str) -> dict[str, Any]:
 def shorten(text: str, most: int) -> str:
     """Return about `most` characters at most, beginning and end; without half surrogates, which cannot be stored."""
     if len(text) > most:
-        text = f"{text[: most // 2]}\n[... {len(text) - most} characters left out ...]\n{text[-most // 2 :]}"
+        cut = f"[... {len(text) - most:,} of {len(text):,} characters left out ...]"
+        text = f"{text[: most // 2]}\n{cut}\n{text[-most // 2 :]}"
     return text.encode("utf-8", "backslashreplace").decode()
