@@ -71,7 +71,10 @@ def test_a_download_as_az_does_replaces_files_and_ours_does_not(staying: Abe, pr
     for _ in range(2):
         staying("job", "download", "--name", job, "--output-name", "score", "--download-path", tmp_path)
 
+    staying("job", "download", job, "--dest", tmp_path)  # the same files are there: nothing to replace
+    (tmp_path / "predictions.csv").write_text("of my own")
     assert "is there already" in staying("job", "download", job, "--dest", tmp_path, code=1).stderr
+    assert (tmp_path / "predictions.csv").read_text() == "of my own"
     wrong = staying("job", "download", job, "--output-name", "scor", code=1)
     assert "Name 'score', or leave --output-name out" in wrong.stderr
     steps = json.loads(staying("job", "list", "--parent-job-name", job).stdout)

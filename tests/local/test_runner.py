@@ -468,7 +468,7 @@ def test_a_file_anywhere_in_the_web_is_an_input_and_a_folder_there_is_refused(
     assert folder.error and f"The input folder '{web}/' cannot be listed" in folder.error
     assert "as a web server, not as a storage account" in folder.error and "DOCTYPE" not in folder.error
     nobody = bench.score(data=f"http://127.0.0.1:{_free_port()}/data/", kind="folder")
-    assert nobody.error and "is a storage service running there?" in nobody.error
+    assert nobody.error and "start the storage service there" in nobody.error
     assert "local service" not in nobody.error
     for file in (bench.settings.job_folder(job.name)).rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes()

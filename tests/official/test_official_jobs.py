@@ -156,7 +156,8 @@ def test_jobs_are_listed_everywhere_they_belong(ml: MLClient, done: str, endpoin
     assert done in [one.name for one in ml.jobs.list()]
     assert done in [one.name for one in ml.batch_endpoints.list_jobs(endpoint)]
     assert done in [one.name for one in ml.batch_deployments.list_jobs(endpoint, name="scores")]
-    assert list(ml.batch_deployments.list_jobs(endpoint, name="nobody")) == []
+    with pytest.raises(ResourceNotFoundError, match="There is no deployment with name: nobody"):
+        list(ml.batch_deployments.list_jobs(endpoint, name="nobody"))
 
 
 def test_an_archived_job_is_hidden_until_it_is_restored(ml: MLClient, done: str) -> None:
