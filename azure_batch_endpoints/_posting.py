@@ -168,7 +168,9 @@ class _Posting:
         if self._uncertain:
             self._refused_after_doubt = True
             return refusal  # perhaps because the try before it has started the job
-        raise self._end(refusal) if isinstance(refusal, TooManyRequestsError) else refusal
+        if isinstance(refusal, TooManyRequestsError):
+            raise self._end(refusal) from refusal
+        raise refusal
 
     def _find(self, lost: BatchEndpointsError) -> object | None:
         """Look for the job, more than once: the request may still be on its way.
